@@ -1,0 +1,202 @@
+"""Values in a dictionary: the store for tests, caches, and documents not yet saved.
+
+Staged like the file stores, so a program tried out on it behaves the same on them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from encore.errors import StoreError
+from encore.events.abstract_event_manager import BaseEventManager
+from encore.keys.rules import prefix_end
+from encore.storage.template import Record, Staged
+from encore.storage.transactions.owners import new_token
+from encore.storage.transactions.staging import Batch, StagedStore
+
+_PAGE = 1000
+
+
+class DictStore(StagedStore):
+    """Values in a dictionary.
+
+    Parameters
+    ----------
+    event_manager, timeout
+        See `Store`.
+
+    Notes
+    -----
+    *Threads*: reads never wait; a commit swaps all of its records in one step.
+    """
+
+    def __init__(
+        self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
+    ) -> None:
+        super().__init__(event_manager=event_manager, timeout=timeout)
+        # None stands for a key being removed: it lets a commit be a single dict.update, which no
+        # reader can see half of.
+        self._kept: dict[str, Record | None] = {}
+        self._data: dict[str, Record | None] = self._kept
+        self._index = _KeyIndex(self._kept)
+
+    def __repr__(self) -> str:
+        return f"<DictStore at {id(self):#x}>"
+
+    def _close(self) -> None:
+        self._data = _CLOSED
+
+    def _open(self) -> None:
+        self._data = self._kept
+
+    def close(self) -> None:
+        super().close()
+        self._data = _CLOSED  # also when nothing had been done with it yet
+
+    # -- the four hooks ---------------------------------------------------------------------------
+
+    def _lookup(self, key: str) -> Record | None:
+        try:
+            return self._data.get(key)
+        except TypeError:  # unhashable: no key, as the caller will find
+            return None
+
+    def _keys(self, prefix: str, start_after: str | None) -> Iterator[str]:
+        self._data.get("")  # a closed store says so here rather than at the first key
+        return self._index.scan(prefix, start_after)
+
+    def _stage(self, chunks: Iterator[bytes]) -> Staged:
+        return _Joined(b"".join(chunks))
+
+    def _apply(self, batch: Batch) -> None:
+        for key, record in batch.items():
+            if record is not None and isinstance(record[0], _Joined):
+                batch[key] = (record[0].data, *record[1:])
+        kept = self._kept
+        self._index.add(key for key in batch if key not in kept)
+        kept.update(batch)
+        for key, record in batch.items():
+            if record is None:
+                kept.pop(key, None)
+                self._index.removed += 1
+
+    # -- accelerations ----------------------------------------------------------------------------
+
+    def _put_plain(self, key: str, data: bytes, text: str) -> bool:
+        owner: Any = self._owner
+        if owner.overlay is not None or self._heard() or self._data is _CLOSED:
+            return False
+        writer = self._writer
+        if not writer.free.acquire(False):
+            return False  # somebody writes: wait for them in the general way
+        try:
+            now = time.time()
+            kept = self._kept
+            old = kept.get(key)
+            if old is None:
+                self._index.new.append(key)
+                kept[key] = (data, text, len(data), now, now, new_token())
+            else:
+                kept[key] = (data, text, len(data), old[3], now, new_token())
+        finally:
+            writer.free.release()
+        return True
+
+    def _read(self, key: str) -> bytes | None:
+        record = self._record(key)
+        if record is None:
+            return None
+        content = record[0]
+        return content if isinstance(content, bytes) else content.read(0, content.size)
+
+    def _count(self) -> int:
+        if self._overlay():
+            return super()._count()
+        return len(self._data)
+
+
+class _KeyIndex:
+    """The keys of a dictionary in order, brought up to date when somebody lists them.
+
+    Writers append, a listing sorts: sorting a long ordered run with a short tail is linear, and
+    programs that only write never pay for it.
+    """
+
+    def __init__(self, data: dict[str, Record | None]) -> None:
+        self._data = data
+        self._sorted: list[str] = []
+        self._sorting = threading.Lock()
+        self.new: list[str] = []
+        self.removed = 0
+
+    def add(self, keys: Iterator[str]) -> None:
+        self.new.extend(keys)
+
+    def _current(self) -> list[str]:
+        if not self.new and self.removed <= len(self._sorted) // 2 + _PAGE:
+            return self._sorted
+        with self._sorting:
+            # Writers append without this lock, so take what is there by now and leave the list.
+            count, removed, self.removed = len(self.new), self.removed, 0
+            data = self._data
+            # A new list: scans that are under way go on over the old one.
+            keys = [key for key in self._sorted if key in data] if removed else self._sorted[:]
+            keys += self.new[:count]
+            keys.sort()
+            # A key that was removed and set again stands there twice.
+            self._sorted = [*dict.fromkeys(keys)] if removed else keys
+            del self.new[:count]
+            return self._sorted
+
+    def scan(self, prefix: str, start_after: str | None) -> Iterator[str]:
+        data = self._data
+        stop = prefix_end(prefix)
+        while True:
+            keys = self._current()
+            start = bisect_left(keys, prefix)
+            if start_after is not None:
+                start = max(start, bisect_right(keys, start_after))
+            end = len(keys) if stop is None else bisect_left(keys, stop, start)
+            page = keys[start : min(end, start + _PAGE)]
+            if not page:
+                return
+            for key in page:
+                if data.get(key) is not None:
+                    yield key
+            start_after = page[-1]
+
+
+class _Joined:
+    """Streamed data that has arrived in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.size = len(data)
+
+    def read(self, start: int, end: int) -> bytes:
+        return self.data[start:end]
+
+    def chunks(self, start: int, end: int, buffer_size: int) -> Iterator[bytes]:
+        return (self.data[at : min(at + buffer_size, end)] for at in range(start, end, buffer_size))
+
+    def close(self) -> None:
+        pass
+
+    def discard(self) -> None:
+        pass
+
+
+class _Closed(dict[str, Any]):
+    """Stands in for the data of a closed store: a check that costs open stores nothing."""
+
+    def _refuse(self, *_args: object) -> NoReturn:
+        raise StoreError("the store is closed; connect() opens it again")
+
+    get = __contains__ = __len__ = __iter__ = _refuse  # type: ignore[assignment]
+
+
+_CLOSED = _Closed()

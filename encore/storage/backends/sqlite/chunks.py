@@ -1,0 +1,227 @@
+"""Values too large for a row: chunk rows, and what keeps them readable.
+
+A reader of a large value needs its version to stay while others replace it. Outside a transaction
+it holds a *snapshot*: a connection of its own with a read transaction open, in which the old rows
+stay visible. Inside its own transaction the rows stay because replaced blobs are only dropped at
+the commit. Only this folder imports this module.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from encore.errors import ConflictError, CorruptValueError
+from encore.storage.backends.sqlite import statements as sql
+from encore.storage.backends.sqlite.connections import Held, Settings
+
+COMMIT_BYTES = 4 * 1024 * 1024
+
+
+class Version(Protocol):
+    """Where the rows of one version can be read."""
+
+    def connection(self) -> sqlite3.Connection:
+        """A connection that sees them."""
+
+    def release(self) -> None:
+        """They are not needed any more."""
+
+
+class Blob:
+    """The data of a large value, as a content that is read in ranges.
+
+    Parameters
+    ----------
+    blob : int
+        The id of its first chunk.
+    size : int
+        Bytes.
+    version : Version
+    """
+
+    __slots__ = ("_version", "blob", "size")
+
+    def __init__(self, blob: int, size: int, version: Version) -> None:
+        self.blob = blob
+        self.size = size
+        self._version = version
+
+    def read(self, start: int, end: int) -> bytes:
+        return b"".join(self.chunks(start, end, sql.CHUNK_BYTES))
+
+    def chunks(self, start: int, end: int, buffer_size: int) -> Iterator[bytes]:
+        connection = self._version.connection()
+        for number in range(start // sql.CHUNK_BYTES, -(-end // sql.CHUNK_BYTES)):
+            row = connection.execute(sql.READ_CHUNK, (self.blob + number,)).fetchone()
+            if row is None:
+                raise CorruptValueError(f"chunk {number} of a value of {self.size} bytes is gone")
+            base = number * sql.CHUNK_BYTES
+            chunk = row[0]
+            if base < start or base + len(chunk) > end:
+                chunk = chunk[max(start - base, 0) : end - base]
+            if len(chunk) <= buffer_size:
+                yield chunk
+            else:
+                for at in range(0, len(chunk), buffer_size):
+                    yield chunk[at : at + buffer_size]
+
+    def close(self) -> None:
+        self._version.release()
+
+
+class StagedBlob(Blob):
+    """A blob that no key points at yet."""
+
+    __slots__ = ("_discard", "registered")
+
+    def __init__(
+        self,
+        blob: int,
+        size: int,
+        version: Version,
+        registered: bool,
+        discard: Callable[[StagedBlob], None],
+    ) -> None:
+        super().__init__(blob, size, version)
+        self.registered = registered
+        self._discard: Callable[[StagedBlob], None] | None = discard
+
+    def published(self) -> None:
+        """A key points at it now; discarding it does nothing any more."""
+        self._discard = None
+
+    def discard(self) -> None:
+        discard, self._discard = self._discard, None
+        if discard is not None:
+            discard(self)
+
+
+class TransactionVersion:
+    """What the caller's open transaction sees.
+
+    *Threads*: belongs to the owner of the transaction.
+    """
+
+    __slots__ = ("_connection", "_context")
+
+    def __init__(self, connection: sqlite3.Connection, context: Any) -> None:
+        self._connection = connection
+        self._context = context
+
+    def connection(self) -> sqlite3.Connection:
+        if self._context is not None and not self._context.depth:
+            raise ConflictError(
+                "this value was read inside a transaction that has ended since; get it again"
+            )
+        return self._connection
+
+    def release(self) -> None:
+        pass
+
+
+class Snapshot:
+    """A moment of the database, held by an open read transaction of a connection of its own.
+
+    Several values read at the same moment share one; the last to let go gives it back.
+    """
+
+    __slots__ = ("__weakref__", "_held", "_pool")
+
+    def __init__(self, held: Held, pool: SnapshotPool) -> None:
+        self._held: Held | None = held
+        self._pool = pool
+
+    def connection(self) -> sqlite3.Connection:
+        if self._held is None:
+            raise ValueError("the value has been closed")
+        return self._held.connection
+
+    def release(self) -> None:
+        """Shared with others perhaps: the connection goes back when nobody refers to it."""
+
+    def __del__(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self._pool.give_back(held)
+
+
+class SnapshotPool:
+    """Connections for snapshots, kept for reuse.
+
+    *Threads*: any.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._idle: list[Held] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def take(self) -> Snapshot:
+        """Return a snapshot of what is committed now; the first statement fixes the moment."""
+        with self._lock:
+            held = self._idle.pop() if self._idle else None
+        if held is None:
+            held = Held(self._settings.connect())
+        held.connection.execute("BEGIN")
+        return Snapshot(held, self)
+
+    def give_back(self, held: Held) -> None:
+        """Take a connection back; called from destructors, so it never raises."""
+        try:
+            if self._closed:
+                held.close()
+                return
+            held.connection.execute("COMMIT")
+        except sqlite3.Error:
+            return
+        with self._lock:
+            self._idle.append(held)
+
+    def close(self) -> None:
+        """Close what is idle now, and the rest when it comes back."""
+        self._closed = True
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for held in idle:
+            held.close()
+
+
+def rows_of(blob: int, first: int, chunks: list[bytes]) -> list[tuple[int, bytes]]:
+    """Number the pieces of a blob, beginning with number ``first``."""
+    if first + len(chunks) > sql.CHUNK_SPAN:
+        raise OverflowError("a value is at most 1 TiB")
+    return [(blob + first + number, chunk) for number, chunk in enumerate(chunks)]
+
+
+def batches(chunks: Iterator[bytes], batch_bytes: int) -> Iterator[list[bytes]]:
+    """Cut a stream into chunk rows, and gather them into batches of about ``batch_bytes``."""
+    batch: list[bytes] = []
+    size = 0
+    rest = bytearray()
+    for data in chunks:
+        view = memoryview(data)
+        if rest:
+            need = sql.CHUNK_BYTES - len(rest)
+            rest += view[:need]
+            view = view[need:]
+            if len(rest) < sql.CHUNK_BYTES:
+                continue
+            batch.append(bytes(rest))
+            rest.clear()
+            size += sql.CHUNK_BYTES
+        whole = len(view) - len(view) % sql.CHUNK_BYTES
+        for at in range(0, whole, sql.CHUNK_BYTES):
+            batch.append(view[at : at + sql.CHUNK_BYTES])  # type: ignore[arg-type]
+            size += sql.CHUNK_BYTES
+        rest += view[whole:]
+        if size >= batch_bytes:
+            yield batch
+            batch, size = [], 0
+    if rest:
+        batch.append(bytes(rest))
+    if batch:
+        yield batch

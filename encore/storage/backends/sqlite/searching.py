@@ -1,0 +1,117 @@
+"""Metadata queries: what SQLite can decide, and what is left to Python.
+
+``metadata -> '$."field"'`` is the JSON text of a field, which tells types apart as JSON does:
+``"1"``, ``1`` and ``true`` are three texts. Metadata is written by one encoder, so equal strings
+have equal texts; a number may have two, as an integer and as a float. The same expression, with
+the key behind it, makes a declared index, which then covers the query.
+
+What texts cannot decide is compared in Python: lists and objects (the order of names), and fields
+whose name cannot be written into a path. Only this folder imports this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from encore.errors import ConfigError
+from encore.storage.backends.sqlite import statements as sql
+from encore.storage.metadata import decode_metadata, encode_metadata, matches
+
+_PLAIN_NAME = re.compile(r"""[^"'\\\x00-\x1f\[\]]{1,200}""")
+_EXACT_INT = 1 << 53
+
+
+def field_expression(name: str) -> str | None:
+    """The SQL for the JSON text of a field; None if its name does not fit into a path."""
+    if _PLAIN_NAME.fullmatch(name) is None or not name.isascii():
+        return None
+    return f"""metadata -> '$."{name}"'"""
+
+
+def index_statements(fields: Iterable[str]) -> list[str]:
+    """The SQL that declares an index for each of the fields.
+
+    Raises
+    ------
+    ConfigError
+        A field has a name that cannot be indexed.
+    """
+    statements = []
+    for name in fields:
+        expression = field_expression(name)
+        if expression is None:
+            raise ConfigError(
+                f"the field {name!r} cannot be indexed: its name has quotes, brackets, control "
+                "or non-ASCII characters, or is too long"
+            )
+        index = "field_" + name.encode().hex()
+        statements.append(f"CREATE INDEX IF NOT EXISTS {index} ON kv({expression}, key)")
+    return statements
+
+
+def _texts(value: Any) -> list[str] | None:
+    """The JSON texts that a scalar can have in metadata; None where texts do not decide."""
+    if isinstance(value, (dict, list)):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return [encode_metadata({"": value})[4:-1]]
+    if abs(value) >= _EXACT_INT:
+        return None
+    texts = {repr(float(value))}
+    if float(value).is_integer():
+        texts.add(repr(int(value)))
+        if value == 0:
+            texts |= {"-0.0", "0.0"}
+    return sorted(texts)
+
+
+class Search:
+    """A query, split into SQL and the rest.
+
+    Parameters
+    ----------
+    where : mapping
+        Fields and the values they must have, as they come back from JSON.
+    """
+
+    def __init__(self, where: Mapping[str, Any]) -> None:
+        self.rest: dict[str, Any] = {}
+        conditions = []
+        self._parameters: list[str] = []
+        for name, value in where.items():
+            expression, texts = field_expression(name), _texts(value)
+            if expression is None or texts is None:
+                self.rest[name] = value
+                continue
+            if len(texts) == 1:
+                conditions.append(f"{expression}=?")
+            else:
+                conditions.append(f"{expression} IN ({','.join('?' * len(texts))})")
+            self._parameters += texts
+        self._conditions = "".join(f" AND {condition}" for condition in conditions)
+
+    def pages(self, execute: Any, columns: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield pages of rows in the order of the keys; the first column is the key."""
+        statement = (
+            f"SELECT {columns} FROM kv WHERE key>?{self._conditions} ORDER BY key LIMIT {sql.PAGE}"
+        )
+        after = ""
+        while True:
+            rows = execute(statement, (after, *self._parameters)).fetchall()
+            if rows:
+                yield rows
+            if len(rows) < sql.PAGE:
+                return
+            after = rows[-1][0]
+
+    def run(self, execute: Any) -> Iterator[tuple[str, str]]:
+        """Yield the keys with their metadata text."""
+        for page in self.pages(execute, "key, metadata"):
+            if self.rest:
+                for key, text in page:
+                    if matches(decode_metadata(text), self.rest):
+                        yield key, text
+            else:
+                yield from page  # type: ignore[misc]

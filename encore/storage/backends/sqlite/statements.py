@@ -1,0 +1,129 @@
+"""The format of the file, and every constant SQL text.
+
+::
+
+    kv        one row per key: the record, and the data if it is small
+    chunk     larger data, in pieces of 64 KiB; id = blob * 2**24 + piece
+    staging   blobs being written that no key points at yet, and who writes them
+
+``kv.blob`` is the id of the first chunk, or NULL where the data is inline. A rowid table with a
+unique key rather than WITHOUT ROWID: values in the tree of the keys make every search for a key
+read them (three times slower at 4 KiB). Metadata is JSON text, so that SQLite can look into it.
+
+Writing goes by UPSERT; REPLACE would delete and insert, which costs twice. The condition on
+``blob`` lets one statement do for the usual case: it touches no row where there is more to do.
+
+Only this folder imports this module.
+"""
+
+from __future__ import annotations
+
+import json
+
+APPLICATION_ID = 0x656E6372  # "encr"
+FORMAT = 1
+INLINE_BYTES = 1024
+CHUNK_BYTES = 65536
+CHUNK_BITS = 24
+CHUNK_SPAN = (1 << CHUNK_BITS) - 1
+PAGE = 1000
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+SCHEMA = (
+    """CREATE TABLE kv(
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        token TEXT NOT NULL,
+        created REAL NOT NULL,
+        modified REAL NOT NULL,
+        size INTEGER NOT NULL,
+        metadata TEXT NOT NULL,
+        blob INTEGER,
+        data BLOB)""",
+    "CREATE TABLE chunk(id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    "CREATE TABLE staging(blob INTEGER PRIMARY KEY, writer TEXT NOT NULL, since REAL NOT NULL)",
+    f"PRAGMA application_id={APPLICATION_ID}",
+    f"PRAGMA user_version={FORMAT}",
+)
+
+# -- reading --------------------------------------------------------------------------------------
+
+READ = "SELECT data, blob FROM kv WHERE key=?"
+EXISTS = "SELECT 1 FROM kv WHERE key=?"
+COUNT = "SELECT count(*) FROM kv"
+_RECORD = (
+    "kv.metadata, kv.size, kv.created, kv.modified, kv.token, kv.blob,"
+    " CASE WHEN kv.blob IS NULL THEN kv.data"
+    f" WHEN kv.size<={CHUNK_BYTES} THEN (SELECT data FROM chunk WHERE id=kv.blob) END"
+)
+FIND = f"SELECT {_RECORD} FROM kv WHERE key=?"
+FIND_MANY = (
+    f"SELECT wanted.value, {_RECORD} FROM json_each(?) AS wanted"
+    " LEFT JOIN kv ON kv.key=wanted.value ORDER BY wanted.key"
+)
+_KEYS = "SELECT key FROM kv WHERE key{}? {}ORDER BY key LIMIT 1000"
+KEYS = {
+    (after, bounded): _KEYS.format(">" if after else ">=", "AND key<? " if bounded else "")
+    for after in (False, True)
+    for bounded in (False, True)
+}
+_FIND_ALL = f"SELECT kv.key, {_RECORD} FROM kv WHERE key{{}}? {{}}ORDER BY key LIMIT 1000"
+FIND_ALL = {
+    (after, bounded): _FIND_ALL.format(">" if after else ">=", "AND key<? " if bounded else "")
+    for after in (False, True)
+    for bounded in (False, True)
+}
+TOTALS = "SELECT count(*), coalesce(sum(size),0) FROM kv WHERE key>=?"
+TOTALS_BOUNDED = TOTALS + " AND key<?"
+
+# -- writing --------------------------------------------------------------------------------------
+
+_UPSERT = (
+    "INSERT INTO kv(key,token,created,modified,size,metadata,blob,data) VALUES(?,?,?,?,?,?,?,?)"
+    " ON CONFLICT(key) DO UPDATE SET token=excluded.token,{} modified=excluded.modified,"
+    " size=excluded.size, metadata=excluded.metadata, blob=excluded.blob, data=excluded.data"
+)
+UPSERT = _UPSERT.format(" created=excluded.created,")
+UPSERT_WHERE_INLINE = UPSERT + " WHERE kv.blob IS NULL"
+PUT_PLAIN = (
+    "INSERT INTO kv(key,token,created,modified,size,metadata,data) VALUES(?1,?2,?3,?3,?4,?5,?6)"
+    " ON CONFLICT(key) DO UPDATE SET token=?2, modified=?3, size=?4, metadata=?5, data=?6"
+    " WHERE kv.blob IS NULL"
+)
+UPSERT_KEEPING_CREATED = _UPSERT.format("") + " WHERE kv.blob IS NULL"
+UPDATE_METADATA = "UPDATE kv SET metadata=?, modified=?, token=? WHERE key=?"
+DELETE = "DELETE FROM kv WHERE key=?"
+DELETE_WHERE_INLINE = "DELETE FROM kv WHERE key=? AND blob IS NULL"
+BLOBS = (
+    "SELECT key, blob, created FROM kv"
+    " WHERE blob IS NOT NULL AND key IN (SELECT value FROM json_each(?))"
+)
+BLOBS_IN = "SELECT blob FROM kv WHERE blob IS NOT NULL AND key>=?"
+BLOBS_IN_BOUNDED = BLOBS_IN + " AND key<?"
+DELETE_ALL = "DELETE FROM kv"
+DELETE_IN = "DELETE FROM kv WHERE key>=?"
+DELETE_IN_BOUNDED = DELETE_IN + " AND key<?"
+
+# -- chunks ---------------------------------------------------------------------------------------
+
+NEXT_BLOB = f"SELECT ((coalesce(max(id),0) >> {CHUNK_BITS}) + 1) << {CHUNK_BITS} FROM chunk"
+ADD_CHUNK = "INSERT INTO chunk(id,data) VALUES(?,?)"
+READ_CHUNK = "SELECT data FROM chunk WHERE id=?"
+DROP_CHUNKS = f"DELETE FROM chunk WHERE id BETWEEN ?1 AND ?1+{CHUNK_SPAN}"
+COPY_CHUNKS = (
+    "INSERT INTO chunk(id,data) SELECT id-?1+?2, data FROM chunk"
+    f" WHERE id BETWEEN ?1 AND ?1+{CHUNK_SPAN} ORDER BY id"
+)
+STAGE = "INSERT INTO staging(blob,writer,since) VALUES(?,?,?)"
+UNSTAGE = "DELETE FROM staging WHERE blob=?"
+STAGED = "SELECT blob, writer, since FROM staging"
+
+# -- transactions ---------------------------------------------------------------------------------
+
+BEGIN = "BEGIN IMMEDIATE"
+
+
+def to_json(keys: list[str]) -> str:
+    """Keys as one parameter: any number of them with one statement text."""
+    return _encode(keys)

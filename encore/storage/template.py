@@ -1,0 +1,631 @@
+"""The public verbs, written once over a few hooks.
+
+What a backend supplies, and nothing else has to:
+
+================================  ==================================================================
+``_find(key)``                    the `Value` under a key as its caller may see it, or None
+``_scan(prefix, start_after)``    the keys in code-point order, lazily
+``_stage(chunks)``                stream data to where it will stay, not yet visible
+``_replace(key, old, record)``    put a record under a key
+``_remove(key, old)``             take a key away
+``_begin_transaction(context)``   and commit, rollback: see ``transactions.contexts``
+``_open()``, ``_close()``         take and give back files and connections
+================================  ==================================================================
+
+`StagedStore` (in ``transactions.staging``) reduces these to four for media that have no
+transactions of their own. The hooks with a default below them are accelerations: a backend that
+knows a cheaper way overrides one, and the conformance suite holds it to the derived behaviour.
+
+Composite verbs call ``self``'s verbs, so that a wrapper which guards a verb guards them all.
+The verbs are documented in ``abstract_store``, once. Backends and wrappers import this module.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, Any, NamedTuple, Protocol
+
+from encore.errors import (
+    ConflictError,
+    KeyNotFoundError,
+    StoreError,
+    TransactionError,
+)
+from encore.events.abstract_event_manager import BaseEventManager
+from encore.events.package_globals import get_event_manager
+from encore.keys.rules import check_key, check_prefix
+from encore.storage.composites import CompositeVerbs, pairs
+from encore.storage.events import (
+    StoreDeleteEvent,
+    StoreSetEvent,
+    StoreTransactionEndEvent,
+    StoreTransactionStartEvent,
+    StoreUpdateEvent,
+)
+from encore.storage.metadata import (
+    EMPTY,
+    as_json,
+    decode_metadata,
+    encode_metadata,
+    matches,
+    merge_metadata,
+    select_metadata,
+)
+from encore.storage.progress import watched
+from encore.storage.transactions.changes import Change, ChangeSet, key_events
+from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.owners import OwnerState, new_token, watch_forks
+from encore.storage.values import BUFFER_SIZE, Content, Value, gather, split_value
+from encore.streams import chunks_of
+
+
+class Entry(NamedTuple):
+    """What is to be written under a key; None means: keep what is there, or make it new."""
+
+    key: str
+    data: Any
+    text: str | None
+    created: float | None = None
+    modified: float | None = None
+    token: str | None = None
+
+
+# Content, metadata text, size, created, modified, token: what is kept under a key. A plain tuple,
+# because the in-memory store makes a million of them a second. A content of None appears only on
+# its way in, and means that the data stays as it is.
+Record = tuple[bytes | Content | None, str, int, float, float, str]
+
+
+class Staged(Content, Protocol):
+    """Data on its way into a store: written, not yet under any key."""
+
+    def discard(self) -> None:
+        """Take the data away again. Discarding what was published or discarded does nothing."""
+
+
+class Store(CompositeVerbs):
+    """The verbs of a store over the hooks of a backend.
+
+    Parameters
+    ----------
+    event_manager : BaseEventManager, optional
+        Who hears of changes; default: the process-wide manager.
+    timeout : float, optional
+        Seconds to wait for another writer.
+
+    Notes
+    -----
+    *Threads*: a store may be used from any thread. Each thread (and asyncio task) has its own
+    transaction; writes of several threads wait for each other, reads do not.
+    """
+
+    transactions = "native"
+
+    def __init__(
+        self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
+    ) -> None:
+        self._events = get_event_manager() if event_manager is None else event_manager
+        self._owner = self._new_owner()
+        self._faces: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._state = "new"
+        self.timeout = timeout
+        watch_forks(self)
+
+    # -- hooks ------------------------------------------------------------------------------------
+
+    def _new_owner(self) -> OwnerState:
+        return OwnerState()
+
+    def _open(self) -> None:
+        """Take what the store needs; called once before first use."""
+
+    def _close(self) -> None:
+        """Give back what `_open` took."""
+
+    def _describe(self) -> dict[str, Any]:
+        """What `info` says beyond what every store says."""
+        return {}
+
+    def _find(self, key: str) -> Value | None:
+        raise NotImplementedError
+
+    def _scan(self, prefix: str, start_after: str | None) -> Iterator[str]:
+        raise NotImplementedError
+
+    def _stage(self, chunks: Iterator[bytes]) -> Staged:
+        raise NotImplementedError
+
+    def _replace(self, key: str, old: Value | None, record: Record) -> None:
+        """Put a record under ``key``. Where its content is None the data of ``old`` stays."""
+        raise NotImplementedError
+
+    def _remove(self, key: str, old: Value) -> None:
+        raise NotImplementedError
+
+    # -- hooks with a default: accelerations ------------------------------------------------------
+
+    def _put_plain(self, key: str, data: bytes, text: str) -> bool:
+        """Store bytes where nobody listens. False: nothing done, take the general way."""
+        return False
+
+    def _remove_plain(self, key: str) -> bool:
+        """Remove a key where nobody listens. False: nothing done, take the general way."""
+        return False
+
+    def _read(self, key: str) -> bytes | None:
+        value = self._find(key)
+        if value is None:
+            return None
+        try:
+            return value.read()
+        finally:
+            value.close()
+
+    def _has(self, key: str) -> bool:
+        return self._find(key) is not None
+
+    def _count(self) -> int:
+        return sum(1 for _ in self._scan("", None))
+
+    def _find_many(self, keys: Iterable[str]) -> Iterator[tuple[str, Value | None]]:
+        for key in keys:
+            yield key, self._find(key)
+
+    def _find_all(self, prefix: str) -> Iterator[tuple[str, Value]]:
+        """Every key with its value, ordered; data is not read."""
+        for key in self._scan(prefix, None):
+            value = self._find(key)
+            if value is not None:
+                yield key, value
+
+    def _write_many(self, entries: Iterable[Entry], buffer_size: int) -> None:
+        """Store many entries in the open transaction."""
+        for entry in entries:
+            check_key(entry.key)
+            self._write(entry, buffer_size)
+
+    def _search(self, where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """The keys, ordered, whose metadata has the fields ``where``, with that metadata."""
+        for key, value in self._find_all(""):
+            if not where or matches(value.metadata, where):
+                yield key, value.metadata_text
+
+    def _search_keys(self, where: Mapping[str, Any]) -> Iterator[str]:
+        return (key for key, _ in self._search(where))
+
+    def _duplicate(self, value: Value) -> bytes | Staged:
+        """Content for another key of this store, equal to the content of ``value``."""
+        if isinstance(value.content, bytes):
+            return value.content
+        return self._stage(value.iterdata())
+
+    def _remove_all(self, prefix: str) -> bool:
+        """Remove every key with the prefix where nobody listens. False: one by one."""
+        return False
+
+    # -- opening and closing ----------------------------------------------------------------------
+
+    def connect(self, credentials: Any = None) -> None:
+        if self._state == "open":
+            return
+        self._open()
+        self._state = "open"
+
+    def disconnect(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        context = self._owner.context
+        if context is not None:
+            raise TransactionError(
+                f"{self!r} cannot be closed inside the transaction {context.notes!r}; "
+                "commit it or roll it back first",
+                store=self,
+                operation="close",
+            )
+        if self._state == "open":
+            self._close()
+        self._owner = self._new_owner()
+        self._state = "closed"
+
+    def is_connected(self) -> bool:
+        return self._state == "open"
+
+    def _opened(self) -> None:
+        """Open the store on its first use; refuse when it has been closed."""
+        if self._state == "closed":
+            raise StoreError(
+                f"{self!r} is closed; connect() opens it again", store=self, operation="open"
+            )
+        self.connect()
+
+    def _after_fork(self) -> None:
+        self._owner = self._new_owner()
+
+    def info(self) -> dict[str, Any]:
+        return {
+            "type": type(self).__name__,
+            "transactions": self.transactions,
+            "readonly": False,
+            **self._describe(),
+        }
+
+    @property
+    def event_manager(self) -> BaseEventManager:
+        return self._events
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def get(self, key: str) -> Value:
+        value = self._find(key)
+        if value is None:
+            raise self._missing(key, "get")
+        return value
+
+    def get_data(self, key: str) -> IO[bytes]:
+        return self.get(key).data
+
+    def get_data_range(
+        self, key: str, start: int | None = None, end: int | None = None
+    ) -> IO[bytes]:
+        return self.get(key).range(start, end)
+
+    def get_metadata(self, key: str, select: Iterable[str] | None = None) -> dict[str, Any]:
+        value = self._find(key)
+        if value is None:
+            raise self._missing(key, "get_metadata")
+        try:
+            return select_metadata(value.metadata, select)
+        finally:
+            value.close()
+
+    def read(self, key: str) -> bytes:
+        data = self._read(key)
+        if data is None:
+            raise self._missing(key, "read")
+        return data
+
+    def exists(self, key: str) -> bool:
+        if self._has(key):
+            return True
+        check_key(key)
+        return False
+
+    def __len__(self) -> int:
+        return self._count()
+
+    def multiget(self, keys: Iterable[str]) -> Iterator[Value]:
+        for key, value in self._find_many(keys):
+            if value is None:
+                raise self._missing(key, "multiget")
+            yield value
+
+    def multiget_metadata(
+        self, keys: Iterable[str], select: Iterable[str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        names = None if select is None else [*select]
+        return (select_metadata(value.metadata, names) for value in self.multiget(keys))
+
+    # -- listing and searching --------------------------------------------------------------------
+
+    def keys(
+        self, prefix: str = "", start_after: str | None = None, limit: int | None = None
+    ) -> Iterator[str]:
+        check_prefix(prefix)
+        found = self._scan(prefix, start_after)
+        return found if limit is None else itertools.islice(found, limit)
+
+    def query(
+        self,
+        select: Iterable[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        **equals: Any,
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        names = None if select is None else [*select]
+        found = self._search(_conditions(where, equals))
+        return ((key, select_metadata(decode_metadata(text), names)) for key, text in found)
+
+    def query_keys(self, where: Mapping[str, Any] | None = None, **equals: Any) -> Iterator[str]:
+        return self._search_keys(_conditions(where, equals))
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def put(
+        self,
+        key: str,
+        data: Any,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        buffer_size: int = BUFFER_SIZE,
+        if_absent: bool = False,
+        if_token: str | None = None,
+    ) -> None:
+        check_key(key)
+        text = EMPTY if metadata is None else encode_metadata(metadata)
+        plain = type(data) is bytes and not if_absent and if_token is None
+        if plain and self._put_plain(key, data, text):
+            return
+        self._write(Entry(key, data, text), buffer_size, if_absent, if_token)
+
+    def set(self, key: str, value: Any, buffer_size: int = BUFFER_SIZE) -> None:
+        check_key(key)
+        data, text = split_value(value)
+        if type(data) is bytes and self._put_plain(key, data, text):
+            return
+        self._write(Entry(key, data, text), buffer_size)
+
+    def set_data(self, key: str, data: Any, buffer_size: int = BUFFER_SIZE) -> None:
+        check_key(key)
+        self._write(Entry(key, data, None), buffer_size)
+
+    def multiset(
+        self,
+        keys: Iterable[str] | Mapping[str, Any],
+        values: Iterable[Any] | None = None,
+        buffer_size: int = BUFFER_SIZE,
+    ) -> None:
+        entries = (Entry(key, *split_value(value)) for key, value in pairs(keys, values))
+        with self.transaction("Set several keys"):
+            self._write_many(entries, buffer_size)
+
+    def import_values(
+        self, items: Iterable[tuple[str, Value]], buffer_size: int = BUFFER_SIZE
+    ) -> None:
+        entries = (
+            Entry(key, value, value.metadata_text, value.created, value.modified, value.token)
+            for key, value in items
+        )
+        with self.transaction("Import"):
+            self._write_many(entries, buffer_size)
+
+    def _write(
+        self,
+        entry: Entry,
+        buffer_size: int = BUFFER_SIZE,
+        if_absent: bool = False,
+        if_token: str | None = None,
+    ) -> None:
+        """Put an entry under its key: the one way in for everything that has no shorter one."""
+        key = entry.key
+        if if_absent or if_token is not None:  # before a long stream, and again when it counts
+            _check_guard(self, key, self._find(key), if_absent, if_token)
+        content = self._take_in(key, entry.data, buffer_size)
+        self._write_content(entry, content, if_absent, if_token)
+
+    def _write_content(
+        self,
+        entry: Entry,
+        content: bytes | Staged,
+        if_absent: bool = False,
+        if_token: str | None = None,
+    ) -> None:
+        """Put content that has arrived under its key."""
+        key, text, created = entry.key, entry.text, entry.created
+        try:
+            with self._unit() as context:
+                old = self._find(key)
+                _check_guard(self, key, old, if_absent, if_token)
+                now = time.time()
+                size = len(content) if isinstance(content, bytes) else content.size
+                if text is None:
+                    text = EMPTY if old is None else old.metadata_text
+                if created is None:
+                    created = now if old is None or old.created is None else old.created
+                modified = now if entry.modified is None else entry.modified
+                token = entry.token or new_token()
+                self._replace(key, old, (content, text, size, created, modified, token))
+                context.note(key, old is not None, True, text)
+        except BaseException:
+            if not isinstance(content, bytes):
+                content.discard()
+            raise
+
+    def _take_in(self, key: str, data: Any, buffer_size: int) -> bytes | Staged:
+        """Return small data as bytes; stream the rest to its staging place, with progress."""
+        if isinstance(data, Value):
+            size, data = data.size, data.content_or_stream(buffer_size)
+        else:
+            size = None
+        if isinstance(data, (bytes, bytearray, memoryview)):
+            size = memoryview(data).nbytes
+            if size <= buffer_size:
+                return bytes(data)
+        if not isinstance(data, Iterator):
+            data = chunks_of(data, buffer_size)
+        head = gather(data, min(buffer_size, BUFFER_SIZE))
+        if isinstance(head, bytes):
+            return head
+        return self._stage(watched(self, key, head, size, "Writing"))
+
+    def set_metadata(self, key: str, metadata: Mapping[str, Any]) -> None:
+        check_key(key)
+        text = encode_metadata(metadata)
+        self._rewrite_metadata(key, lambda _old: text)
+
+    def update_metadata(self, key: str, metadata: Mapping[str, Any]) -> None:
+        check_key(key)
+        encode_metadata(metadata)
+        self._rewrite_metadata(key, lambda old: merge_metadata(old, metadata))
+
+    def _rewrite_metadata(self, key: str, change: Any) -> None:
+        with self._unit() as context:
+            old = self._find(key)
+            now = time.time()
+            if old is None:
+                text = change(EMPTY)
+                self._replace(key, None, (b"", text, 0, now, now, new_token()))
+            else:
+                text = change(old.metadata_text)
+                size, created = old.size or 0, old.created or now
+                self._replace(key, old, (None, text, size, created, now, new_token()))
+            context.note(key, old is not None, True, text)
+
+    def delete(self, key: str, missing_ok: bool = False) -> None:
+        if self._remove_plain(key):
+            return
+        check_key(key)
+        with self._unit() as context:
+            old = self._find(key)
+            if old is None:
+                if missing_ok:
+                    return
+                raise self._missing(key, "delete")
+            self._remove(key, old)
+            context.note(key, True, False, old.metadata_text)
+
+    def copy(self, source: str, target: str) -> None:
+        self._transfer(source, target, move=False)
+
+    def move(self, source: str, target: str) -> None:
+        self._transfer(source, target, move=True)
+
+    def _transfer(self, source: str, target: str, *, move: bool) -> None:
+        check_key(source)
+        check_key(target)
+        if source == target:
+            if not self.exists(source):
+                raise self._missing(source, "move" if move else "copy")
+            return
+        with self.transaction(f"{'Move' if move else 'Copy'} {source} to {target}") as context:
+            value = self._find(source)
+            if value is None:
+                raise self._missing(source, "move" if move else "copy")
+            old = self._find(target)
+            text, now = value.metadata_text, time.time()
+            content = self._duplicate(value)
+            size = len(content) if isinstance(content, bytes) else content.size
+            created = value.created if move and value.created is not None else now
+            modified = value.modified if move and value.modified is not None else now
+            self._replace(target, old, (content, text, size, created, modified, new_token()))
+            context.note(target, old is not None, True, text)
+            if move:
+                self._remove(source, value)
+                context.note(source, True, False, text)
+
+    def clear(self, prefix: str = "") -> None:
+        check_prefix(prefix)
+        with self.transaction(f"Clear {prefix}".strip()):
+            if not self._remove_all(prefix):
+                for page in self.list(prefix):
+                    for key in page:
+                        self.delete(key, missing_ok=True)
+
+    # -- transactions and events ------------------------------------------------------------------
+
+    def transaction(
+        self, notes: str = "", *, timeout: float | None = None
+    ) -> SimpleTransactionContext:
+        context = self._context()
+        if context is not None:
+            return context.deepen(notes)
+        return SimpleTransactionContext(self, notes, timeout=timeout)
+
+    def _context(self) -> SimpleTransactionContext | None:
+        """The transaction of the calling owner, if one is open."""
+        context: SimpleTransactionContext | None = self._owner.context
+        if context is None or not context.is_mine():
+            return None
+        return context
+
+    def _unit(self) -> AbstractContextManager[SimpleTransactionContext]:
+        """What makes a single verb one act: the open transaction, or one of its own."""
+        context = self._context()
+        if context is not None:
+            return nullcontext(context)
+        if self._heard():
+            self._events.check_cascade()
+        return SimpleTransactionContext(self, quiet=True)
+
+    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
+        raise NotImplementedError
+
+    def _commit_transaction(self, context: SimpleTransactionContext) -> None:
+        raise NotImplementedError
+
+    def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
+        raise NotImplementedError
+
+    def _heard(self) -> bool:
+        """Whether anybody could hear of a change of a key."""
+        wants = self._events.wants
+        return bool(
+            wants(StoreUpdateEvent, self)
+            or wants(StoreSetEvent, self)
+            or wants(StoreDeleteEvent, self)
+            or self._faces
+        )
+
+    def _announce_start(self, context: SimpleTransactionContext) -> None:
+        for face in self._all_faces():
+            if face._events.wants(StoreTransactionStartEvent, face):
+                face._events.check_cascade()
+                face._events.emit(
+                    StoreTransactionStartEvent(face, context.notes, context.transaction_id or "")
+                )
+
+    def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet) -> None:
+        """Tell the committed truth, this store first and then each wrapper alive over it."""
+        if not context.quiet:
+            for face in self._all_faces():
+                if face._events.wants(StoreTransactionEndEvent, face):
+                    face._events.emit_all(
+                        [
+                            StoreTransactionEndEvent(
+                                face, context.notes, context.transaction_id or "", context.state
+                            )
+                        ]
+                    )
+        if changes:
+            self._announce(changes.net(), context)
+
+    def _announce(self, changes: list[Change], context: SimpleTransactionContext) -> None:
+        if self._heard():
+            self._events.emit_all(key_events(self, changes, context.origin, context.transaction_id))
+            for face in list(self._faces):
+                face._announce(face._translate(changes), context)
+
+    def _all_faces(self) -> Iterator[Store]:
+        """This store, then every wrapper alive over it, inner ones first."""
+        yield self
+        for face in list(self._faces):
+            yield from face._all_faces()
+
+    def _translate(self, changes: list[Change]) -> list[Change]:
+        """The changes of the store beneath as they look through this one."""
+        return changes
+
+    def _missing(self, key: Any, operation: str) -> KeyNotFoundError:
+        check_key(key)
+        return KeyNotFoundError(
+            f"{operation}: there is no key {key!r} in {self!r}",
+            key=key,
+            store=self,
+            operation=operation,
+        )
+
+
+def _conditions(where: Mapping[str, Any] | None, equals: dict[str, Any]) -> dict[str, Any]:
+    """Check what a query compares with, and bring it into the form metadata has."""
+    conditions = equals if where is None else {**where, **equals}
+    return {name: as_json(value) for name, value in conditions.items()}
+
+
+def _check_guard(
+    store: Store, key: str, old: Value | None, if_absent: bool, if_token: str | None
+) -> None:
+    if if_absent and old is not None:
+        problem = "it is there already"
+    elif if_token is not None and (old is None or old.token != if_token):
+        problem = "it is not there" if old is None else "it has changed since the token was read"
+    else:
+        return
+    raise ConflictError(
+        f"put: {key!r} was not written to {store!r}: {problem}",
+        key=key,
+        store=store,
+        operation="put",
+    )

@@ -1,0 +1,230 @@
+"""Transactions for media that have none: writes are collected, then applied as one batch.
+
+The writes of an open transaction live in an overlay, a stack of dictionaries key -> record or
+None (removed), one dictionary for each nesting level. Reads and listings look through the overlay
+first; rolling back a block drops a dictionary; the outermost commit hands the backend one batch to
+apply, all of it or none.
+
+A staged backend writes only four hooks:
+
+====================  ==============================================================================
+``_lookup(key)``      the committed record, or None
+``_keys(prefix, a)``  the committed keys after ``a``, ordered, lazily
+``_stage(chunks)``    take a stream to where its bytes will stay, not yet visible
+``_apply(batch)``     all of it, or none; a dictionary key -> record or None
+====================  ==============================================================================
+
+and, where other processes may write too, ``_enter_writer`` and ``_leave_writer``. Staged backends
+import this module.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from encore.events.abstract_event_manager import BaseEventManager
+from encore.storage.template import Record, Store
+from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.locks import WriterLock
+from encore.storage.transactions.owners import OwnerState
+from encore.storage.values import Value
+
+Batch = dict[str, Record | None]
+
+
+class _StagedOwner(OwnerState):
+    overlay: list[Batch] | None = None
+
+
+class StagedStore(Store):
+    """A store whose transactions are collected in memory and applied at once.
+
+    *Threads*: reads never wait. One thread writes at a time; the others wait for it.
+    """
+
+    transactions = "staged"
+
+    def __init__(
+        self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
+    ) -> None:
+        super().__init__(event_manager=event_manager, timeout=timeout)
+        self._writer = self._new_writer()
+        self._pending: list[Batch] | None = None  # the overlay of whoever writes
+
+    def _new_owner(self) -> OwnerState:
+        return _StagedOwner()
+
+    def _new_writer(self) -> WriterLock:
+        return WriterLock(repr(self), self._abandon)
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._writer = self._new_writer()
+        self._pending = None
+
+    # -- what a backend supplies ------------------------------------------------------------------
+
+    def _lookup(self, key: str) -> Record | None:
+        raise NotImplementedError
+
+    def _keys(self, prefix: str, start_after: str | None) -> Iterator[str]:
+        raise NotImplementedError
+
+    def _apply(self, batch: Batch) -> None:
+        raise NotImplementedError
+
+    def _enter_writer(self, timeout: float) -> None:
+        """Keep other processes from writing."""
+
+    def _leave_writer(self) -> None:
+        """Let other processes write again."""
+
+    # -- reading through the overlay --------------------------------------------------------------
+
+    def _overlay(self) -> list[Batch] | None:
+        """The writes that the caller has not committed yet."""
+        owner: Any = self._owner
+        if owner.overlay is None or (owner.context is not None and not owner.context.is_mine()):
+            return None
+        return owner.overlay  # type: ignore[no-any-return]
+
+    def _record(self, key: str) -> Record | None:
+        """The record under a key as the caller sees it."""
+        overlay = self._overlay()
+        if overlay is not None:
+            for level in reversed(overlay):
+                if key in level:
+                    return level[key]
+        return self._lookup(key)
+
+    def _find(self, key: str) -> Value | None:
+        record = self._record(key)
+        return None if record is None else Value.of(*record)  # type: ignore[arg-type]
+
+    def _has(self, key: str) -> bool:
+        return self._record(key) is not None
+
+    def _scan(self, prefix: str, start_after: str | None) -> Iterator[str]:
+        overlay = self._overlay()
+        if not overlay or not any(overlay):
+            return self._keys(prefix, start_after)
+        return self._merged(overlay, prefix, start_after)
+
+    def _merged(self, overlay: list[Batch], prefix: str, start_after: str | None) -> Iterator[str]:
+        touched: Batch = {}
+        for level in overlay:
+            touched.update(level)
+        added = sorted(
+            key
+            for key, record in touched.items()
+            if record is not None
+            and key.startswith(prefix)
+            and (start_after is None or key > start_after)
+        )
+        committed = (key for key in self._keys(prefix, start_after) if key not in touched)
+        return heapq.merge(committed, added)
+
+    # -- writing into the overlay -----------------------------------------------------------------
+
+    def _top(self) -> Batch:
+        overlay = self._overlay()
+        assert overlay is not None, "writes happen inside a transaction, be it a quiet one"
+        return overlay[-1]
+
+    def _replace(self, key: str, old: Value | None, record: Record) -> None:
+        if record[0] is None:
+            current = self._record(key)
+            assert current is not None, "only a key that is there can keep its data"
+            record = (current[0], *record[1:])
+        top = self._top()
+        replaced = top.get(key)
+        top[key] = record
+        if replaced is not None and replaced[0] is not record[0]:
+            _discard(replaced)
+
+    def _remove(self, key: str, old: Value) -> None:
+        top = self._top()
+        replaced = top.get(key)
+        top[key] = None
+        if replaced is not None:
+            _discard(replaced)
+
+    # -- transactions -----------------------------------------------------------------------------
+
+    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
+        owner: Any = self._owner
+        if context.depth > 1:
+            owner.overlay.append({})
+            return
+        if self._state != "open":
+            self._opened()
+        timeout = self.timeout if context.timeout is None else context.timeout
+        self._writer.acquire(timeout)
+        try:
+            self._enter_writer(timeout)
+        except BaseException:
+            self._writer.release()
+            raise
+        owner.overlay = self._pending = [{}]
+
+    def _commit_transaction(self, context: SimpleTransactionContext) -> None:
+        owner: Any = self._owner
+        if context.depth > 1:
+            inner = owner.overlay.pop()
+            outer = owner.overlay[-1]
+            for key in inner.keys() & outer.keys():
+                _discard_replaced(outer[key], inner[key])
+            outer.update(inner)
+            return
+        batch = owner.overlay[0]
+        if batch:
+            self._apply(batch)
+        context.mark_committed()
+        self._finish_writing()
+
+    def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
+        owner: Any = self._owner
+        try:
+            for record in owner.overlay.pop().values():
+                if record is not None:
+                    _discard(record)
+        finally:
+            if context.depth == 1:
+                self._finish_writing()
+
+    def _finish_writing(self) -> None:
+        owner: Any = self._owner
+        owner.overlay = self._pending = None
+        try:
+            self._leave_writer()
+        finally:
+            self._writer.release()
+
+    def _abandon(self) -> None:
+        """Drop what a thread that has died left uncommitted."""
+        for level in self._pending or ():
+            for record in level.values():
+                if record is not None:
+                    _discard(record)
+        self._pending = None
+        self._leave_writer()
+
+
+def _discard(record: Record) -> None:
+    """Take away the data of a record that was never committed, if it was staged."""
+    discard = getattr(record[0], "discard", None)
+    if discard is not None:
+        discard()
+
+
+def _discard_replaced(old: Record | None, new: Record | None) -> None:
+    if old is not None and (new is None or new[0] is not old[0]):
+        _discard(old)
+
+
+def merge_unique(*sources: Iterator[str]) -> Iterator[str]:
+    """Merge ordered streams of keys, each key once."""
+    return (key for key, _ in groupby(heapq.merge(*sources)))
