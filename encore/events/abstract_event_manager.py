@@ -175,7 +175,7 @@ class BaseEventManager(ABC):
         for event in events:
             self.emit(event)
 
-    def check_cascade(self) -> None:
+    def check_cascade(self) -> None:  # noqa: B027  a manager that queues nothing recurses
         """Refuse a write that answers an answer to an answer..., asked before each write.
 
         Raises
@@ -184,7 +184,6 @@ class BaseEventManager(ABC):
             The batch being delivered in this thread has been caused by too long a chain of
             batches; the message shows the chain.
         """
-        # A manager that queues nothing recurses, and Python itself ends that.
 
     @contextmanager
     def listening(

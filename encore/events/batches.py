@@ -41,7 +41,7 @@ class Batch:
         self.pending: Iterator[Any] = iter(tuple(events))
         self.causing_event = causing_event
         self.cause = cause
-        self.generation = 0 if cause is None else cause.generation + 1
+        self.generation: int = 0 if cause is None else cause.generation + 1
 
 
 class Delivery:

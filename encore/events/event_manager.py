@@ -6,7 +6,7 @@ looked up, locked or allocated on the way. Anybody may import this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Thread
 from typing import Any
 
@@ -102,7 +102,7 @@ class EventManager(BaseEventManager):
             plan = self._registry.plans[event.__class__]
         except KeyError:
             plan = self._registry.plan(event.__class__)
-        calls = plan.calls
+        calls: Sequence[Listener] | None = plan.calls
         if calls is None:
             calls = plan.select(event)
         remaining = iter(calls)

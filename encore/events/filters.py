@@ -79,7 +79,7 @@ class EventFilter:
 
 def _can_be_looked_up(value: object) -> bool:
     # Not a number is found by identity in a table, yet equals nothing.
-    return type(value) in _PLAIN and value == value  # noqa: PLR0124
+    return type(value) in _PLAIN and value == value
 
 
 def _has(event: Any, getter: Callable[[Any], Any], value: object) -> bool:

@@ -10,6 +10,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from encore.events.cancel import CancelToken
+
 if TYPE_CHECKING:
     from encore.events.progress_events import ProgressManager
 
@@ -46,3 +48,20 @@ def innermost() -> ProgressManager | None:
             return operation
         operations.pop()
     return None
+
+
+def tokens_for(
+    given: CancelToken | None, outer: ProgressManager | None
+) -> tuple[CancelToken, CancelToken]:
+    """The token that an operation hands out, and the one that it looks at.
+
+    They differ where a token was given inside another operation: that token is somebody else's,
+    and must not be cancelled because the enclosing operation is.
+    """
+    if outer is None:
+        own = CancelToken() if given is None else given
+        return own, own
+    if given is None:
+        own = CancelToken(parent=outer.checked_token)
+        return own, own
+    return given, CancelToken(parent=(given, outer.checked_token))

@@ -20,13 +20,12 @@ import os
 import time
 import weakref
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from encore.errors import OperationCancelled
 from encore.events.abstract_event_manager import BaseEvent, BaseEventManager
 from encore.events.cancel import CancelToken
-from encore.events.nesting import enter, innermost, leave
+from encore.events.nesting import enter, innermost, leave, tokens_for
 from encore.events.package_globals import get_event_manager
 
 __all__ = [
@@ -124,16 +123,8 @@ class ProgressManager:
     ----------
     event_manager : BaseEventManager, optional
         The process-wide one by default.
-    source : object, optional
-        The source of the events.
-    operation_id : str, optional
-        A new one by default.
-    message : str, optional
-        What is being done.
-    steps : int, optional
-        How many steps there are; -1 if unknown.
-    unit : str, optional
-        ``"B"`` if steps are bytes, else ``"it"``.
+    source, operation_id, message, steps, unit : optional
+        See the events; a new ``operation_id`` is made by default.
     parent_id : str, optional
         By default the innermost operation that this thread is in.
     cancel : CancelToken, optional
@@ -179,7 +170,7 @@ class ProgressManager:
     ) -> None:
         self.event_manager = get_event_manager() if event_manager is None else event_manager
         self.source = source
-        self.operation_id = f"{os.getpid()}-{next(_numbers)}" if not operation_id else operation_id
+        self.operation_id = operation_id or f"{os.getpid()}-{next(_numbers)}"
         self.message = message
         self.steps = steps
         self.unit = unit
@@ -189,13 +180,7 @@ class ProgressManager:
         self._attributes = kwargs
 
         self._outer = innermost()
-        outer_token = None if self._outer is None else self._outer.checked_token
-        self.cancel_token = CancelToken(parent=outer_token) if cancel is None else cancel
-        # A token that was given is somebody else's: enclosing operations must not cancel it.
-        self.checked_token = self.cancel_token
-        if cancel is not None and outer_token is not None:
-            self.checked_token = CancelToken(parent=(cancel, outer_token))
-
+        self.cancel_token, self.checked_token = tokens_for(cancel, self._outer)
         self.nested_in: list[weakref.ref[ProgressManager]] = []
         self._started = False
         self._ended = False
@@ -283,16 +268,11 @@ class ProgressManager:
         """Stop here if somebody has asked for it, without reporting progress."""
         self.checked_token.raise_if_cancelled()
 
-    def __enter__(self) -> ProgressManager:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _type: object, exc: BaseException | None, _traceback: object) -> None:
         if exc is None:
             self.end()
         elif isinstance(exc, OperationCancelled | KeyboardInterrupt | GeneratorExit):

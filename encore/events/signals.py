@@ -46,7 +46,7 @@ class ClassSignal(NamedSignal):
     *Threads*: changes are made under the lock of the registry.
     """
 
-    def __init__(self, cls: type, lock: RLock, changed: Callable[[], None]) -> None:  # type: ignore[valid-type]
+    def __init__(self, cls: type, lock: RLock, changed: Callable[[], None]) -> None:
         super().__init__(f"{cls.__module__}.{cls.__qualname__}", f"Events of {cls.__qualname__}.")
         self.connections: dict[Hashable, Connection] = {}
         self.strangers = Signal()

@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from encore.storage.values import BUFFER_SIZE, Value
+from encore.storage.values import BUFFER_SIZE, KeyEntry, Value
 
 if TYPE_CHECKING:
     from encore.events.abstract_event_manager import BaseEventManager
@@ -206,6 +206,18 @@ class AbstractStore(ABC):
     @abstractmethod
     def list(self, prefix: str = "", page_size: int = 1000) -> Iterator[list[str]]:
         """Yield pages of keys: lists of ``page_size``, the last one shorter, none empty."""
+
+    @abstractmethod
+    def items(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
+        """Yield ``(key, value)`` lazily, in code-point order; large data is not read yet."""
+
+    @abstractmethod
+    def entries(self, prefix: str = "") -> Iterator[KeyEntry]:
+        """Yield ``(key, size, modified, token)`` lazily, in code-point order; no data is read."""
+
+    @abstractmethod
+    def totals(self, prefix: str = "") -> tuple[int, int]:
+        """Return the number of keys that begin with ``prefix``, and the bytes of their data."""
 
     @abstractmethod
     def glob(self, pattern: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ from encore.storage.progress import watched
 from encore.storage.transactions.changes import Change, ChangeSet, key_events
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import OwnerState, new_token, watch_forks
-from encore.storage.values import BUFFER_SIZE, Content, Value, gather, split_value
+from encore.storage.values import BUFFER_SIZE, Content, KeyEntry, Value, gather, split_value
 from encore.streams import chunks_of
 
 
@@ -187,6 +187,18 @@ class Store(CompositeVerbs):
         for entry in entries:
             check_key(entry.key)
             self._write(entry, buffer_size)
+
+    def _survey(self, prefix: str) -> Iterator[KeyEntry]:
+        for key, value in self._find_all(prefix):
+            yield KeyEntry(key, value.size or 0, value.modified or 0.0, value.token)
+            value.close()
+
+    def _sum(self, prefix: str) -> tuple[int, int]:
+        count = size = 0
+        for entry in self._survey(prefix):
+            count += 1
+            size += entry.size
+        return count, size
 
     def _search(self, where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """The keys, ordered, whose metadata has the fields ``where``, with that metadata."""
@@ -318,6 +330,18 @@ class Store(CompositeVerbs):
         check_prefix(prefix)
         found = self._scan(prefix, start_after)
         return found if limit is None else itertools.islice(found, limit)
+
+    def items(self, prefix: str = "") -> Iterator[tuple[str, Value]]:
+        check_prefix(prefix)
+        return self._find_all(prefix)
+
+    def entries(self, prefix: str = "") -> Iterator[KeyEntry]:
+        check_prefix(prefix)
+        return self._survey(prefix)
+
+    def totals(self, prefix: str = "") -> tuple[int, int]:
+        check_prefix(prefix)
+        return self._sum(prefix)
 
     def query(
         self,

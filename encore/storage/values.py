@@ -11,7 +11,7 @@ import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from encore.storage.metadata import EMPTY, decode_metadata, encode_metadata
 from encore.streams import chunks_of
@@ -36,6 +36,25 @@ class Content(Protocol):
 
     def close(self) -> None:
         """Give back what holding this version costs; further reads are an error."""
+
+
+class KeyEntry(NamedTuple):
+    """What a listing knows of a key without touching its data.
+
+    Attributes
+    ----------
+    key : str
+    size : int
+        Bytes.
+    modified : float
+        Seconds since the epoch, UTC.
+    token : str
+    """
+
+    key: str
+    size: int
+    modified: float
+    token: str
 
 
 class ContentIO(io.RawIOBase):
@@ -189,6 +208,11 @@ class Value:
     def content_or_stream(self, buffer_size: int) -> bytes | Iterator[bytes]:
         """The data for whoever writes it elsewhere: bytes, or chunks to be read once."""
         return self._content if isinstance(self._content, bytes) else self.iterdata(buffer_size)
+
+    def with_content(self, content: Content) -> Value:
+        """Return this value with its data seen through another content of the same size."""
+        text, created, modified = self.metadata_text, self.created or 0.0, self.modified or 0.0
+        return Value.of(content, text, content.size, created, modified, self.token)
 
     @property
     def data(self) -> IO[bytes]:

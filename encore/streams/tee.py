@@ -172,7 +172,7 @@ class _Log:
         """Forget the places that are closed, now or as soon as the lock is free."""
         self._untidy = True
         # Whoever holds the lock looks at the note after letting go, so no note is lost.
-        while self._untidy and self._lock.acquire():
+        while self._untidy and self._lock.acquire(blocking=False):
             try:
                 self._untidy = False
                 self._places = [place for place in self._places if not place.closed]

@@ -27,6 +27,7 @@ CHUNK_BYTES = 65536
 CHUNK_BITS = 24
 CHUNK_SPAN = (1 << CHUNK_BITS) - 1
 PAGE = 1000
+VALUES_PAGE = 100  # rows that may bring a chunk each
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -62,18 +63,21 @@ FIND_MANY = (
     f"SELECT wanted.value, {_RECORD} FROM json_each(?) AS wanted"
     " LEFT JOIN kv ON kv.key=wanted.value ORDER BY wanted.key"
 )
-_KEYS = "SELECT key FROM kv WHERE key{}? {}ORDER BY key LIMIT 1000"
-KEYS = {
-    (after, bounded): _KEYS.format(">" if after else ">=", "AND key<? " if bounded else "")
-    for after in (False, True)
-    for bounded in (False, True)
-}
-_FIND_ALL = f"SELECT kv.key, {_RECORD} FROM kv WHERE key{{}}? {{}}ORDER BY key LIMIT 1000"
-FIND_ALL = {
-    (after, bounded): _FIND_ALL.format(">" if after else ">=", "AND key<? " if bounded else "")
-    for after in (False, True)
-    for bounded in (False, True)
-}
+
+
+def _pages(columns: str, limit: int) -> dict[tuple[bool, bool], str]:
+    """The texts for a page of rows in key order: (after a key or from it, bounded or not)."""
+    return {
+        (after, bounded): f"SELECT {columns} FROM kv WHERE key{'>' if after else '>='}?"
+        f"{' AND key<?' if bounded else ''} ORDER BY key LIMIT {limit}"
+        for after in (False, True)
+        for bounded in (False, True)
+    }
+
+
+KEYS = _pages("key", PAGE)
+ENTRIES = _pages("key, size, modified, token", PAGE)
+FIND_ALL = _pages(f"kv.key, {_RECORD}", VALUES_PAGE)
 TOTALS = "SELECT count(*), coalesce(sum(size),0) FROM kv WHERE key>=?"
 TOTALS_BOUNDED = TOTALS + " AND key<?"
 

@@ -39,7 +39,7 @@ from encore.storage.template import Entry, Record, Staged, Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.locks import held_message
 from encore.storage.transactions.owners import OwnerState, new_token
-from encore.storage.values import Value
+from encore.storage.values import KeyEntry, Value
 
 
 class SqliteStore(Store):
@@ -310,7 +310,7 @@ class SqliteStore(Store):
         for key in keys:
             check_key(key)
             batch.append(key)
-            if len(batch) == sql.PAGE // 4:
+            if len(batch) == sql.VALUES_PAGE:
                 yield from self._find_batch(batch)
                 batch = []
         yield from self._find_batch(batch)
@@ -320,8 +320,17 @@ class SqliteStore(Store):
             for key, *row in self._execute(sql.FIND_MANY, (sql.to_json(keys),)).fetchall():
                 yield key, None if row[4] is None else self._value(key, tuple(row))
 
+    def _survey(self, prefix: str) -> Iterator[KeyEntry]:
+        return (KeyEntry(*row) for row in self._pages(sql.ENTRIES, prefix, None))
+
+    def _sum(self, prefix: str) -> tuple[int, int]:
+        stop = prefix_end(prefix) if prefix else None
+        if stop is None:
+            return self._execute(sql.TOTALS, (prefix,)).fetchone()  # type: ignore[no-any-return]
+        return self._execute(sql.TOTALS_BOUNDED, (prefix, stop)).fetchone()  # type: ignore[no-any-return]
+
     def _find_all(self, prefix: str) -> Iterator[tuple[str, Value]]:
-        for key, *row in self._pages(sql.FIND_ALL, prefix, None):
+        for key, *row in self._pages(sql.FIND_ALL, prefix, None, sql.VALUES_PAGE):
             value = self._value(key, tuple(row))
             if value is not None:
                 yield key, value
@@ -331,7 +340,11 @@ class SqliteStore(Store):
         return (key for (key,) in self._pages(sql.KEYS, prefix, start_after))
 
     def _pages(
-        self, statements: Mapping[tuple[bool, bool], str], prefix: str, start_after: str | None
+        self,
+        statements: Mapping[tuple[bool, bool], str],
+        prefix: str,
+        start_after: str | None,
+        page_size: int = sql.PAGE,
     ) -> Iterator[tuple[Any, ...]]:
         """Rows in the order of their keys, by pages: no read is open while the caller works."""
         after = start_after is not None and start_after >= prefix
@@ -341,7 +354,7 @@ class SqliteStore(Store):
         while True:
             rows = self._execute(statements[after, bool(bound)], (start, *bound)).fetchall()
             yield from rows
-            if len(rows) < sql.PAGE:
+            if len(rows) < page_size:
                 return
             after, start = True, rows[-1][0]
 
