@@ -158,6 +158,14 @@ class BaseEventManager(ABC):
         """
         return True
 
+    @property
+    def epoch(self) -> object:
+        """An object that is replaced by another whenever an answer of `wants` may have changed.
+
+        Whoever asks often keeps the answer together with the epoch in which it was given.
+        """
+        return object()  # a manager that does not keep count: the answer is never the old one
+
     def emit_all(self, events: Iterable[Any]) -> None:
         """Deliver what belongs together, such as the changes of one transaction.
 

@@ -16,6 +16,7 @@ import blinker
 
 from encore.events.abstract_event_manager import Listener
 from encore.events.connections import Connection, Trace, log_failure
+from encore.events.signals import ClassSignal
 
 Placed = tuple[int, Listener]
 _place = itemgetter(0)
@@ -103,9 +104,9 @@ class Plan:
     ----------
     connections : sequence of Connection
         In any order.
-    signals : sequence of blinker.Signal
-        Receivers connected straight to blinker, called with ``(source, event=event)`` as if of
-        priority 0 and connected last.
+    signals : sequence of ClassSignal
+        Their strangers are called with ``(source, event=event)`` as if of priority 0 and connected
+        last.
     trace : callable or None
         See `EventManager.set_trace`.
 
@@ -129,7 +130,7 @@ class Plan:
     def __init__(
         self,
         connections: Iterable[Connection] = (),
-        signals: Sequence[blinker.Signal] = (),
+        signals: Sequence[ClassSignal] = (),
         trace: Trace | None = None,
     ) -> None:
         ordered = sorted(connections, key=lambda connection: connection.order)
@@ -183,7 +184,7 @@ class Plan:
         if id(source) in self.sources:
             return True
         return bool(self._signals) and any(
-            signal.has_receivers_for(source) for signal in self._signals
+            signal.strangers.has_receivers_for(source) for signal in self._signals
         )
 
     def listeners(self) -> list[Listener]:
@@ -192,7 +193,7 @@ class Plan:
         signals = iter(self._signals)
         for _, _, member in self._members:
             if member is None:
-                found.extend(next(signals).receivers_for(blinker.ANY))
+                found.extend(next(signals).strangers.receivers_for(blinker.ANY))
             elif (listener := member.listener) is not None:
                 found.append(listener)
         return found
@@ -222,10 +223,10 @@ def _compared(call: Listener, connection: Connection) -> Listener:
     return call_equal
 
 
-def _through(signal: blinker.Signal, trace: Trace | None) -> Listener:
+def _through(signal: ClassSignal, trace: Trace | None) -> Listener:
     def call_receivers(event: Any) -> None:
         source = getattr(event, "source", None)
-        for receiver in () if signal.is_muted else tuple(signal.receivers_for(source)):
+        for receiver in () if signal.is_muted else tuple(signal.strangers.receivers_for(source)):
             if event.handled:
                 return
             try:

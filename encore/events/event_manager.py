@@ -93,6 +93,10 @@ class EventManager(BaseEventManager):
         wanted = plan.wanted
         return plan.hears(source) if wanted is None else wanted
 
+    @property
+    def epoch(self) -> object:
+        return self._registry.plans
+
     def emit(self, event: Any, block: bool = True) -> Thread | None:
         if not block:
             thread = Thread(target=self.emit, args=(event,), name="encore-emit", daemon=True)

@@ -115,7 +115,7 @@ class Registry:
         signals = [self._signals[base] for base in cls.__mro__ if base in self._signals]
         return Plan(
             [connection for signal in signals for connection in signal.connections.values()],
-            [signal.strangers for signal in signals if signal.strangers.receivers],
+            [signal for signal in signals if signal.strangers.receivers],
             trace,
         )
 

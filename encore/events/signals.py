@@ -22,7 +22,8 @@ class ClassSignal(NamedSignal):
     """A signal that tells its manager about every change.
 
     Receivers connected straight to it are called with ``(source, event=event)``, after the
-    manager's own listeners of priority 0; ``sender`` restricts them to a source.
+    manager's own listeners of priority 0; ``sender`` restricts them to a source, and a muted
+    signal silences them (not the manager's own).
 
     Parameters
     ----------

@@ -80,6 +80,10 @@ class Entry(NamedTuple):
 Record = tuple[bytes | Content | None, str, int, float, float, str]
 
 
+_KEY_EVENTS = (StoreSetEvent, StoreUpdateEvent, StoreDeleteEvent)
+_TRANSACTION_EVENTS = (StoreTransactionStartEvent, StoreTransactionEndEvent)
+
+
 class Staged(Content, Protocol):
     """Data on its way into a store: written, not yet under any key."""
 
@@ -104,6 +108,7 @@ class Store(CompositeVerbs):
     """
 
     transactions = "native"
+    can_prepare = False  # whether everything that can fail can be done before the commit
 
     def __init__(
         self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
@@ -111,6 +116,8 @@ class Store(CompositeVerbs):
         self._events = get_event_manager() if event_manager is None else event_manager
         self._owner = self._new_owner()
         self._faces: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._heard_epoch: object = None
+        self._keys_heard = self._transactions_heard = False
         self._state = "new"
         self.timeout = timeout
         watch_forks(self)
@@ -265,6 +272,11 @@ class Store(CompositeVerbs):
             "readonly": False,
             **self._describe(),
         }
+
+    @property
+    def sort_key(self) -> tuple[str, str]:
+        """A place in an order that is the same in all programs, for whoever locks several."""
+        return type(self).__name__, str(self._describe().get("path", id(self)))
 
     @property
     def event_manager(self) -> BaseEventManager:
@@ -567,6 +579,9 @@ class Store(CompositeVerbs):
     def _begin_transaction(self, context: SimpleTransactionContext) -> None:
         raise NotImplementedError
 
+    def _prepare_transaction(self, context: SimpleTransactionContext) -> None:
+        raise NotImplementedError
+
     def _commit_transaction(self, context: SimpleTransactionContext) -> None:
         raise NotImplementedError
 
@@ -574,16 +589,24 @@ class Store(CompositeVerbs):
         raise NotImplementedError
 
     def _heard(self) -> bool:
-        """Whether anybody could hear of a change of a key."""
-        wants = self._events.wants
-        return bool(
-            wants(StoreUpdateEvent, self)
-            or wants(StoreSetEvent, self)
-            or wants(StoreDeleteEvent, self)
-            or self._faces
-        )
+        """Whether anybody could hear of a change of a key; asked at every write, so kept."""
+        if self._events.epoch is not self._heard_epoch:
+            self._listen()
+        return self._keys_heard
+
+    def _listen(self) -> None:
+        """Find out, and keep until it changes, what anybody could hear."""
+        epoch = self._events.epoch
+        wants, faces = self._events.wants, bool(self._faces)
+        self._keys_heard = faces or any(wants(cls, self) for cls in _KEY_EVENTS)
+        self._transactions_heard = faces or any(wants(cls, self) for cls in _TRANSACTION_EVENTS)
+        self._heard_epoch = epoch
 
     def _announce_start(self, context: SimpleTransactionContext) -> None:
+        if self._events.epoch is not self._heard_epoch:
+            self._listen()
+        if not self._transactions_heard:
+            return
         for face in self._all_faces():
             if face._events.wants(StoreTransactionStartEvent, face):
                 face._events.check_cascade()
@@ -591,20 +614,24 @@ class Store(CompositeVerbs):
                     StoreTransactionStartEvent(face, context.notes, context.transaction_id or "")
                 )
 
-    def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet) -> None:
+    def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet | None) -> None:
         """Tell the committed truth, this store first and then each wrapper alive over it."""
         if not context.quiet:
-            for face in self._all_faces():
-                if face._events.wants(StoreTransactionEndEvent, face):
-                    face._events.emit_all(
-                        [
-                            StoreTransactionEndEvent(
-                                face, context.notes, context.transaction_id or "", context.state
-                            )
-                        ]
-                    )
-        if changes:
+            self._announce_state(context)
+        if changes is not None:
             self._announce(changes.net(), context)
+
+    def _announce_state(self, context: SimpleTransactionContext) -> None:
+        if self._events.epoch is not self._heard_epoch:
+            self._listen()
+        if not self._transactions_heard:
+            return
+        for face in self._all_faces():
+            if face._events.wants(StoreTransactionEndEvent, face):
+                event = StoreTransactionEndEvent(
+                    face, context.notes, context.transaction_id or "", context.state
+                )
+                face._events.emit_all([event])
 
     def _announce(self, changes: list[Change], context: SimpleTransactionContext) -> None:
         if self._heard():

@@ -154,13 +154,15 @@ class ChunkedRaw(io.RawIOBase):
     """
 
     def __init__(self, chunks: Iterable[BytesLike]) -> None:
-        self._chunks: Iterator[BytesLike] = iter(chunks)
+        # First of all, for a stream that could not be made is finalised, hence closed, as well.
+        self._chunks: Iterator[BytesLike] = iter(())
         self._chunk = b""
         self._start = 0
         self._position = 0
         self._ended = False
         self._error: BaseException | None = None
         self._traceback: TracebackType | None = None
+        self._chunks = iter(chunks)
 
     def readable(self) -> bool:
         return True

@@ -79,7 +79,7 @@ def read_chunk(source: BinarySource, size: int) -> bytes:
             "but a blocking stream is needed"
         )
     data = as_bytes(chunk)
-    if False:
+    if len(data) > size:
         raise OSError(f"the source returned {len(data)} bytes when asked for at most {size}")
     return data
 

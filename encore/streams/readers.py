@@ -55,6 +55,9 @@ class HashingReader(io.BufferedIOBase):
         Whether closing the reader closes the source.
     """
 
+    # Until a constructor is through: a half-made stream is finalised, hence closed, as well.
+    _close_source = False
+
     def __init__(
         self, filelike: BinarySource, algorithm: str = "sha256", *, close_source: bool = False
     ) -> None:
@@ -62,11 +65,11 @@ class HashingReader(io.BufferedIOBase):
 
         check_source(filelike)
         self._source = filelike
-        self._close_source = close_source
         self._hash: Hash = hashlib.new(algorithm)
         self.algorithm = algorithm
         self.size = 0
         """Bytes read so far."""
+        self._close_source = close_source
 
     def digest(self) -> bytes:
         """Return the hash of the bytes read so far."""
@@ -90,8 +93,6 @@ class HashingReader(io.BufferedIOBase):
 
     def read1(self, size: int = -1, /) -> bytes:
         check_open(self)
-        if size == 0:
-            return b""
         return self._seen(read_chunk(self._source, READ_AHEAD if size < 0 else size))
 
     def readline(self, size: int | None = -1, /) -> bytes:
@@ -156,15 +157,17 @@ class RangeReader(io.BufferedReader):
 class _RangeRaw(io.RawIOBase):
     """The range without a buffer; ``_position`` counts from its first byte."""
 
+    _close_source = False  # as above
+
     def __init__(self, source: Any, start: int, end: int | None, close_source: bool) -> None:
         self._source = source
         self._start = start
         self._length = None if end is None else end - start
-        self._close_source = close_source
         self._position = 0
         seekable = getattr(source, "seekable", None)
         self._seeks = seekable is not None and seekable()
         self._to_skip = 0 if self._seeks else start
+        self._close_source = close_source
 
     def readable(self) -> bool:
         return True

@@ -207,7 +207,8 @@ class _Log:
         if self._memory_bytes + cost > self._max_memory and len(self._places) > 1:
             # The newest goes to disk: it is needed last.
             try:
-                return self._park(chunk)
+                self._park(chunk)
+                return None
             except OSError as error:
                 full_disk = error
         self._kept[self._end] = chunk
@@ -239,4 +240,3 @@ class _Log:
                 self._memory_bytes -= len(kept) + _CHUNK_OVERHEAD
         if not self._places:
             self._source = None
-            self._spill.close()

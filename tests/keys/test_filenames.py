@@ -145,6 +145,9 @@ def test_every_key_comes_back(key: str, windows: bool) -> None:
 
 @given(KEYS, WINDOWS, st.integers(0, 255), st.booleans())
 @example("x" * 242, False, 1, True)
+@example("\U0001f600" * 64, False, 0, False)
+@example("\u200c" * 75 + ".encore" + "\U0001f600" * 20, False, 1, False)
+@example("%" * 245, False, 1, False)
 @example("\u200c" * 79 + ".encore", False, 1, False)
 @example("\u200c" * 81 + ".encore", False, 0, True)
 @example("x" * 250, False, 1, False)
@@ -161,6 +164,7 @@ def test_every_key_comes_back_from_each_of_its_forms(
 
 @given(KEYS, WINDOWS, st.integers(0, 255), st.booleans())
 @example("\u200c" * 79 + ".encore" + "x" * 20, True, 1, True)
+@example("\U0001f600" * 64, False, 0, False)
 @example("CON" + "." * 300, True, 1, True)
 @settings(max_examples=1000)
 def test_a_path_stays_below_its_root_and_out_of_the_own_folder(

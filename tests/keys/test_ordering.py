@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -141,15 +142,22 @@ def test_a_key_with_two_files_is_yielded_once(tmp_path: Path) -> None:
 
 def test_files_that_are_no_keys_are_left_out(tmp_path: Path) -> None:
     build(tmp_path, ["ok", "bad%=41", "bad%=+/x", "bad%=@/x", "also%=~00000000", "%=+"])
-    with open(os.fsencode(tmp_path) + b"/\xff", "xb"):
-        pass
-    (tmp_path / os.fsdecode(b"\xfe")).mkdir()
     assert list(walk_keys(lister(tmp_path))) == [("ok", "ok")]
 
 
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="names are Unicode here")
+def test_names_that_are_no_unicode_are_left_out(tmp_path: Path) -> None:
+    build(tmp_path, ["ok", os.fsdecode(b"\xff"), os.fsdecode(b"\xfe/x")])
+    seen: list[str] = []
+    assert list(walk_keys(lister(tmp_path, seen))) == [("ok", "ok")]
+    assert seen == [""]
+
+
 def test_a_path_longer_than_any_key_is_no_key(tmp_path: Path) -> None:
-    build(tmp_path, ["/".join(["x" * 250] * 5), "/".join(["y" * 250] * 3)])
-    assert [len(key) for key, _ in walk_keys(lister(tmp_path))] == [752]
+    build(tmp_path, ["/".join(["x" * 250] * 6), "/".join(["y" * 250] * 3)])
+    seen: list[str] = []
+    assert [len(key) for key, _ in walk_keys(lister(tmp_path, seen))] == [752]
+    assert max(len(path) for path in seen) == 4 * 251 - 1
 
 
 def test_entries_are_sorted_by_what_their_keys_begin_with() -> None:

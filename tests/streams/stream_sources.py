@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 
-class Broken(Exception):
+class Broken(Exception):  # noqa: N818  reads better where it is raised
     """What the sources here raise."""
 
 

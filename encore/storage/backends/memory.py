@@ -15,8 +15,9 @@ from encore.errors import StoreError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import prefix_end
 from encore.storage.template import Record, Staged
+from encore.storage.transactions.locks import WriterLock
 from encore.storage.transactions.owners import new_token
-from encore.storage.transactions.staging import Batch, StagedStore
+from encore.storage.transactions.staging import Batch, StagedOwner, StagedStore
 
 _PAGE = 1000
 
@@ -34,6 +35,8 @@ class DictStore(StagedStore):
     *Threads*: reads never wait; a commit swaps all of its records in one step.
     """
 
+    _owner: StagedOwner
+
     def __init__(
         self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
     ) -> None:
@@ -43,6 +46,11 @@ class DictStore(StagedStore):
         self._kept: dict[str, Record | None] = {}
         self._data: dict[str, Record | None] = self._kept
         self._index = _KeyIndex(self._kept)
+
+    def _new_writer(self) -> WriterLock:
+        writer = super()._new_writer()
+        self._free = writer.lock
+        return writer
 
     def __repr__(self) -> str:
         return f"<DictStore at {id(self):#x}>"
@@ -87,23 +95,20 @@ class DictStore(StagedStore):
     # -- accelerations ----------------------------------------------------------------------------
 
     def _put_plain(self, key: str, data: bytes, text: str) -> bool:
-        owner: Any = self._owner
-        if owner.overlay is not None or self._heard() or self._data is _CLOSED:
+        # One write by itself, in as few steps as there can be. Whatever is out of the ordinary
+        # (a listener, a transaction, somebody else writing) is left to the general way.
+        if self._heard() or self._owner.overlay is not None or not self._free.acquire(False):
             return False
-        writer = self._writer
-        if not writer.free.acquire(False):
-            return False  # somebody writes: wait for them in the general way
         try:
+            old = self._data.get(key)
             now = time.time()
-            kept = self._kept
-            old = kept.get(key)
             if old is None:
                 self._index.new.append(key)
-                kept[key] = (data, text, len(data), now, now, new_token())
+                self._kept[key] = (data, text, len(data), now, now, new_token())
             else:
-                kept[key] = (data, text, len(data), old[3], now, new_token())
+                self._kept[key] = (data, text, len(data), old[3], now, new_token())
         finally:
-            writer.free.release()
+            self._free.release()
         return True
 
     def _read(self, key: str) -> bytes | None:
@@ -111,7 +116,10 @@ class DictStore(StagedStore):
         if record is None:
             return None
         content = record[0]
-        return content if isinstance(content, bytes) else content.read(0, content.size)
+        if isinstance(content, bytes):
+            return content
+        assert content is not None
+        return content.read(0, content.size)
 
     def _count(self) -> int:
         if self._overlay():
@@ -196,7 +204,7 @@ class _Closed(dict[str, Any]):
     def _refuse(self, *_args: object) -> NoReturn:
         raise StoreError("the store is closed; connect() opens it again")
 
-    get = __contains__ = __len__ = __iter__ = _refuse  # type: ignore[assignment]
+    get = __contains__ = __len__ = __iter__ = _refuse
 
 
 _CLOSED = _Closed()

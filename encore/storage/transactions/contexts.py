@@ -46,31 +46,55 @@ class TransactionalStore(Protocol):
     """What a context asks of its store."""
 
     _owner: OwnerState
+    can_prepare: bool
 
     def _begin_transaction(self, context: SimpleTransactionContext) -> None: ...
+    def _prepare_transaction(self, context: SimpleTransactionContext) -> None: ...
     def _commit_transaction(self, context: SimpleTransactionContext) -> None: ...
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None: ...
     def _announce_start(self, context: SimpleTransactionContext) -> None: ...
-    def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet) -> None: ...
+    def _announce_end(
+        self, context: SimpleTransactionContext, changes: ChangeSet | None
+    ) -> None: ...
 
 
-class _Level:
-    """One block of a transaction."""
+class _Hooks:
+    """What is to be called at the end of a block."""
 
-    __slots__ = ("before_commit", "changes", "notes", "on_commit", "on_rollback")
+    __slots__ = ("before_commit", "on_commit", "on_rollback")
 
-    def __init__(self, notes: str) -> None:
-        self.notes = notes
-        self.changes = ChangeSet()
+    def __init__(self) -> None:
         self.before_commit: list[Hook] = []
         self.on_commit: list[Hook] = []
         self.on_rollback: list[Hook] = []
 
+
+class _Level:
+    """One block of a transaction. Most blocks have no hooks, and many no changes to tell."""
+
+    __slots__ = ("changes", "hooks", "notes")
+
+    def __init__(self, notes: str) -> None:
+        self.notes = notes
+        self.changes: ChangeSet | None = None
+        self.hooks: _Hooks | None = None
+
     def absorb(self, inner: _Level) -> None:
-        self.changes.absorb(inner.changes)
-        self.before_commit += inner.before_commit
-        self.on_commit += inner.on_commit
-        self.on_rollback += inner.on_rollback
+        if inner.changes is not None:
+            if self.changes is None:
+                self.changes = inner.changes
+            else:
+                self.changes.absorb(inner.changes)
+        if inner.hooks is not None:
+            mine = self.wanted_hooks()
+            mine.before_commit += inner.hooks.before_commit
+            mine.on_commit += inner.hooks.on_commit
+            mine.on_rollback += inner.hooks.on_rollback
+
+    def wanted_hooks(self) -> _Hooks:
+        if self.hooks is None:
+            self.hooks = _Hooks()
+        return self.hooks
 
 
 class SimpleTransactionContext:
@@ -101,6 +125,7 @@ class SimpleTransactionContext:
         "_next_notes",
         "_store",
         "_task",
+        "is_prepared",
         "origin",
         "quiet",
         "state",
@@ -126,6 +151,7 @@ class SimpleTransactionContext:
         self.quiet = quiet
         self.origin = origin
         self.state = "new"
+        self.is_prepared = False
 
     def __repr__(self) -> str:
         return f"<transaction {self.notes!r} of {self._store!r}: {self.state}, depth {self.depth}>"
@@ -180,7 +206,7 @@ class SimpleTransactionContext:
         except BaseException:
             self._levels.pop()
             if not self._levels:
-                self._end("failed", ChangeSet())
+                self._end("failed", None)
             raise
         self._store._owner.context = self
         return self
@@ -206,8 +232,8 @@ class SimpleTransactionContext:
             self._levels[-1].absorb(inner)
             return
         try:
-            self._run_before_commit()
-            self.state = "committing"
+            if self._levels[0].hooks is not None:
+                self.run_before_commit()
             self._store._commit_transaction(self)
         except BaseException:
             if self.state != "done":
@@ -232,8 +258,30 @@ class SimpleTransactionContext:
         finally:
             level = self._levels.pop()
             if not self._levels:
-                self._end("failed", ChangeSet())
-            _run_logged(level.on_rollback)
+                self._end("failed", None)
+            if level.hooks is not None:
+                _run_logged(level.hooks.on_rollback)
+
+    def run_before_commit(self) -> bool:
+        """Run the before-commit hooks now; return whether there were any."""
+        self._check_owner()
+        hooks = self._levels[0].hooks
+        if hooks is None or not hooks.before_commit:
+            return False
+        while hooks.before_commit:  # a hook may add hooks
+            hooks.before_commit.pop(0)()
+            if len(self._levels) > 1:
+                raise TransactionError(
+                    f"a before-commit hook of {self.notes!r} left a block open", store=self._store
+                )
+        return True
+
+    def prepare(self) -> None:
+        """Do everything of the outermost commit that can fail, where the store can do that."""
+        self._check_owner()
+        if self._store.can_prepare:
+            self._store._prepare_transaction(self)
+            self.is_prepared = True
 
     def mark_committed(self) -> None:
         """Called by an engine once the commit point is passed, if it can still be interrupted."""
@@ -248,7 +296,7 @@ class SimpleTransactionContext:
         the exception goes to whoever commits.
         """
         self._check_owner()
-        self._levels[-1].before_commit.append(hook)
+        self._levels[-1].wanted_hooks().before_commit.append(hook)
 
     def on_commit(self, hook: Hook) -> None:
         """Have ``hook()`` run after the outermost commit, unless this block is rolled back.
@@ -256,16 +304,19 @@ class SimpleTransactionContext:
         What it raises is logged: the commit has happened.
         """
         self._check_owner()
-        self._levels[-1].on_commit.append(hook)
+        self._levels[-1].wanted_hooks().on_commit.append(hook)
 
     def on_rollback(self, hook: Hook) -> None:
         """Have ``hook()`` run when this block, or one around it, has been rolled back."""
         self._check_owner()
-        self._levels[-1].on_rollback.append(hook)
+        self._levels[-1].wanted_hooks().on_rollback.append(hook)
 
     def note(self, key: str, existed: bool, exists: bool, metadata: str) -> None:
         """Record a change of the innermost block. For stores."""
-        self._levels[-1].changes.note(key, existed, exists, metadata)
+        level = self._levels[-1]
+        if level.changes is None:
+            level.changes = ChangeSet()
+        level.changes.note(key, existed, exists, metadata)
 
     # -- context manager --------------------------------------------------------------------------
 
@@ -337,27 +388,20 @@ class SimpleTransactionContext:
                 store=self._store,
             )
 
-    def _run_before_commit(self) -> None:
-        hooks = self._levels[0].before_commit
-        while hooks:  # a hook may add hooks
-            hooks.pop(0)()
-            if len(self._levels) > 1:
-                raise TransactionError(
-                    f"a before-commit hook of {self.notes!r} left a block open", store=self._store
-                )
-
     def _finish(self) -> None:
         level = self._levels.pop()
         try:
             self._end("done", level.changes)
         finally:
-            _run_logged(level.on_commit)
+            if level.hooks is not None:
+                _run_logged(level.hooks.on_commit)
 
-    def _end(self, state: str, changes: ChangeSet) -> None:
+    def _end(self, state: str, changes: ChangeSet | None) -> None:
         self.state = state
-        if self._store._owner.context is self:
-            self._store._owner.context = None
-        self._store._announce_end(self, changes)
+        store = self._store
+        if store._owner.context is self:
+            store._owner.context = None
+        store._announce_end(self, changes)
 
 
 class DummyTransactionContext:

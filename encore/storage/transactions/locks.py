@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from encore.errors import LockTimeoutError
 
@@ -35,6 +34,11 @@ class WriterLock:
         Called without arguments when the holding thread has died, before the lock goes to
         somebody else: undo what it left.
 
+    Attributes
+    ----------
+    lock : threading.Lock
+        For writes so short that nobody needs to know who makes them.
+
     Notes
     -----
     *Threads*: that is what it is for. Not reentrant: a thread that asks again while it holds the
@@ -44,10 +48,9 @@ class WriterLock:
     def __init__(self, what: str, on_abandoned: Callable[[], None]) -> None:
         self._what = what
         self._on_abandoned = on_abandoned
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._holder: threading.Thread | None = None
         self._since = 0.0
-        self.free: Any = self._lock  # what lone writes of a memory store enter directly
 
     def acquire(self, timeout: float) -> None:
         """Take the lock.
@@ -62,7 +65,7 @@ class WriterLock:
         LockTimeoutError
             Somebody else held it all the time.
         """
-        if not self._lock.acquire(blocking=False):
+        if not self.lock.acquire(blocking=False):
             self._wait(timeout)
         self._holder = threading.current_thread()
         self._since = time.monotonic()
@@ -70,7 +73,7 @@ class WriterLock:
     def release(self) -> None:
         """Give the lock back."""
         self._holder = None
-        self._lock.release()
+        self.lock.release()
 
     def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -85,7 +88,7 @@ class WriterLock:
                 return
             if left <= 0:
                 break
-            if self._lock.acquire(timeout=min(left, _LOOK_SECONDS)):
+            if self.lock.acquire(timeout=min(left, _LOOK_SECONDS)):
                 return
         name = "a single write" if holder is None else f"thread {holder.name!r}"
         raise LockTimeoutError(

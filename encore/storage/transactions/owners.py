@@ -10,37 +10,34 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 
 def current_task() -> object | None:
     """The running asyncio task of this thread, or None. Never imports asyncio itself."""
     asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
+    # Asking for the loop first: asking for the task where no loop runs raises, which costs more
+    # than the rest of beginning a transaction.
+    if asyncio is None or asyncio._get_running_loop() is None:
         return None
-    try:
-        task: object | None = asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        return None
+    task: object | None = asyncio.current_task()
     return task
 
 
-class _Tokens:
-    """Identifiers that no other process, thread or moment gives out: random start, then a count."""
-
-    def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        self.next = itertools.count(int.from_bytes(os.urandom(8)) >> 1).__next__
+def _start_counting() -> Iterator[int]:
+    return itertools.count(int.from_bytes(os.urandom(8)) >> 1)
 
 
-_tokens = _Tokens()
+_numbers = _start_counting()
 
 
 def new_token() -> str:
-    """Return a token for a version, unlike any other."""
-    return f"{_tokens.next():x}"
+    """Return a token for a version, unlike any other that any process gives out.
+
+    A random start, then a count: a few dozen times cheaper than a random number each time.
+    """
+    return "%x" % next(_numbers)  # noqa: UP031  half the time of an f-string with a format
 
 
 class ForkAware(Protocol):
@@ -57,7 +54,8 @@ def watch_forks(store: ForkAware) -> None:
 
 
 def _in_child() -> None:
-    _tokens.restart()
+    global _numbers
+    _numbers = _start_counting()
     for store in list(_aware):
         store._after_fork()
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
 
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.template import Record, Store
@@ -35,7 +34,9 @@ from encore.storage.values import Value
 Batch = dict[str, Record | None]
 
 
-class _StagedOwner(OwnerState):
+class StagedOwner(OwnerState):
+    """What a staged store knows of the calling thread: also its uncommitted writes."""
+
     overlay: list[Batch] | None = None
 
 
@@ -46,6 +47,8 @@ class StagedStore(Store):
     """
 
     transactions = "staged"
+    can_prepare = True
+    _owner: StagedOwner
 
     def __init__(
         self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
@@ -55,7 +58,7 @@ class StagedStore(Store):
         self._pending: list[Batch] | None = None  # the overlay of whoever writes
 
     def _new_owner(self) -> OwnerState:
-        return _StagedOwner()
+        return StagedOwner()
 
     def _new_writer(self) -> WriterLock:
         return WriterLock(repr(self), self._abandon)
@@ -86,10 +89,10 @@ class StagedStore(Store):
 
     def _overlay(self) -> list[Batch] | None:
         """The writes that the caller has not committed yet."""
-        owner: Any = self._owner
+        owner = self._owner
         if owner.overlay is None or (owner.context is not None and not owner.context.is_mine()):
             return None
-        return owner.overlay  # type: ignore[no-any-return]
+        return owner.overlay
 
     def _record(self, key: str) -> Record | None:
         """The record under a key as the caller sees it."""
@@ -129,24 +132,24 @@ class StagedStore(Store):
 
     # -- writing into the overlay -----------------------------------------------------------------
 
-    def _top(self) -> Batch:
-        overlay = self._overlay()
+    def _levels(self) -> list[Batch]:
+        overlay = self._owner.overlay
         assert overlay is not None, "writes happen inside a transaction, be it a quiet one"
-        return overlay[-1]
+        return overlay
 
     def _replace(self, key: str, old: Value | None, record: Record) -> None:
         if record[0] is None:
             current = self._record(key)
             assert current is not None, "only a key that is there can keep its data"
             record = (current[0], *record[1:])
-        top = self._top()
+        top = self._levels()[-1]
         replaced = top.get(key)
         top[key] = record
         if replaced is not None and replaced[0] is not record[0]:
             _discard(replaced)
 
     def _remove(self, key: str, old: Value) -> None:
-        top = self._top()
+        top = self._levels()[-1]
         replaced = top.get(key)
         top[key] = None
         if replaced is not None:
@@ -155,9 +158,8 @@ class StagedStore(Store):
     # -- transactions -----------------------------------------------------------------------------
 
     def _begin_transaction(self, context: SimpleTransactionContext) -> None:
-        owner: Any = self._owner
         if context.depth > 1:
-            owner.overlay.append({})
+            self._levels().append({})
             return
         if self._state != "open":
             self._opened()
@@ -168,27 +170,29 @@ class StagedStore(Store):
         except BaseException:
             self._writer.release()
             raise
-        owner.overlay = self._pending = [{}]
+        self._owner.overlay = self._pending = [{}]
+
+    def _prepare_transaction(self, context: SimpleTransactionContext) -> None:
+        """Do what of applying the batch can fail. Nothing can, where memory is the medium."""
 
     def _commit_transaction(self, context: SimpleTransactionContext) -> None:
-        owner: Any = self._owner
+        overlay = self._levels()
         if context.depth > 1:
-            inner = owner.overlay.pop()
-            outer = owner.overlay[-1]
+            inner = overlay.pop()
+            outer = overlay[-1]
             for key in inner.keys() & outer.keys():
                 _discard_replaced(outer[key], inner[key])
             outer.update(inner)
             return
-        batch = owner.overlay[0]
+        batch = overlay[0]
         if batch:
             self._apply(batch)
         context.mark_committed()
         self._finish_writing()
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
-        owner: Any = self._owner
         try:
-            for record in owner.overlay.pop().values():
+            for record in self._levels().pop().values():
                 if record is not None:
                     _discard(record)
         finally:
@@ -196,8 +200,7 @@ class StagedStore(Store):
                 self._finish_writing()
 
     def _finish_writing(self) -> None:
-        owner: Any = self._owner
-        owner.overlay = self._pending = None
+        self._owner.overlay = self._pending = None
         try:
             self._leave_writer()
         finally:

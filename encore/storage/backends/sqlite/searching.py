@@ -114,4 +114,4 @@ class Search:
                     if matches(decode_metadata(text), self.rest):
                         yield key, text
             else:
-                yield from page  # type: ignore[misc]
+                yield from page
