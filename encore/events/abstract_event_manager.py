@@ -21,6 +21,9 @@ Dispatch: TypeAlias = Callable[[Callable[[], None]], object]
 Filter: TypeAlias = Mapping[str, Any]
 """Attribute path to the value it must have."""
 
+Trace: TypeAlias = Callable[[Any, Listener | None], object]
+"""Shown an event and the listener about to be called with it."""
+
 
 class BaseEvent:
     """Something that happened, told to whoever listens.
@@ -149,6 +152,18 @@ class BaseEventManager(ABC):
     @abstractmethod
     def get_listeners(self, cls: type) -> list[Listener]:
         """Everything connected to ``cls`` or a base class, in calling order, disabled or not."""
+
+    @abstractmethod
+    def set_trace(self, func: Trace | None) -> None:
+        """Have every event and every call shown; None ends that.
+
+        Parameters
+        ----------
+        func : callable or None
+            Called as ``func(event, None)`` when an event is emitted, and as
+            ``func(event, listener)`` before each listener. While it is set, `wants` is true for
+            every class that is not disabled, so that events nobody hears are seen as well.
+        """
 
     def wants(self, cls: type, source: Any = None) -> bool:
         """Whether anybody could hear an event of exactly ``cls`` from ``source``.

@@ -13,12 +13,10 @@ from collections.abc import Callable, Hashable
 from types import BuiltinMethodType, MethodType, ModuleType
 from typing import Any
 
-from encore.events.abstract_event_manager import Dispatch, Filter, Listener
+from encore.events.abstract_event_manager import Dispatch, Filter, Listener, Trace
 from encore.events.filters import EventFilter
 
 logger = logging.getLogger("encore.events")
-
-Trace = Callable[[Any, Listener | None], object]
 
 
 class Connection:

@@ -14,8 +14,8 @@ from typing import Any
 
 import blinker
 
-from encore.events.abstract_event_manager import Listener
-from encore.events.connections import Connection, Trace, log_failure
+from encore.events.abstract_event_manager import Listener, Trace
+from encore.events.connections import Connection, log_failure
 from encore.events.signals import ClassSignal
 
 Placed = tuple[int, Listener]

@@ -13,9 +13,15 @@ from typing import Any
 import blinker
 
 from encore.errors import EventCascadeError
-from encore.events.abstract_event_manager import BaseEventManager, Dispatch, Filter, Listener
+from encore.events.abstract_event_manager import (
+    BaseEventManager,
+    Dispatch,
+    Filter,
+    Listener,
+    Trace,
+)
 from encore.events.batches import Batch, Deliveries, Delivery, describe_chain
-from encore.events.connections import Trace, log_failure
+from encore.events.connections import log_failure
 from encore.events.dispatch import Plan
 from encore.events.registry import Registry
 
@@ -65,15 +71,6 @@ class EventManager(BaseEventManager):
         return self._registry.listeners(cls)
 
     def set_trace(self, func: Trace | None) -> None:
-        """Have every event and every call shown; None ends that.
-
-        Parameters
-        ----------
-        func : callable or None
-            Called as ``func(event, None)`` when an event is emitted, and as
-            ``func(event, listener)`` before each listener. While it is set, `wants` is true for
-            every class that is not disabled, so that events nobody hears are seen as well.
-        """
         self._registry.set_trace(func)
 
     def signal(self, cls: type) -> blinker.Signal:

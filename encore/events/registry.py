@@ -10,8 +10,8 @@ from __future__ import annotations
 from functools import partial
 from threading import RLock
 
-from encore.events.abstract_event_manager import Dispatch, Filter, Listener
-from encore.events.connections import Connection, Trace, identity
+from encore.events.abstract_event_manager import Dispatch, Filter, Listener, Trace
+from encore.events.connections import Connection, identity
 from encore.events.dispatch import Plan
 from encore.events.signals import ClassSignal
 

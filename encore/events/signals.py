@@ -69,16 +69,18 @@ class ClassSignal(NamedSignal):
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = ANY) -> None:
         with self._lock:
-            ours = receiver
-            if not isinstance(ours, Connection):
+            ours: Connection | None
+            if isinstance(receiver, Connection):
+                ours = receiver
+            else:
+                ours = self.connections.get(identity(receiver))
+            if ours is None:
                 self.strangers.disconnect(receiver, sender)
-                ours = self.connections.get(identity(receiver), receiver)
-            if isinstance(ours, Connection):
+                super().disconnect(receiver, sender)
+            else:
                 self.connections.pop(ours.key, None)
                 ours.active = False
                 super().disconnect(ours)
-            if ours is not receiver or not isinstance(receiver, Connection):
-                super().disconnect(receiver, sender)
             self._changed()
 
     def purge(self) -> None:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import itertools
 import time
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any, NamedTuple, Protocol
@@ -36,16 +35,9 @@ from encore.errors import (
     TransactionError,
 )
 from encore.events.abstract_event_manager import BaseEventManager
-from encore.events.package_globals import get_event_manager
 from encore.keys.rules import check_key, check_prefix
+from encore.storage.announcements import Announcer
 from encore.storage.composites import CompositeVerbs, pairs
-from encore.storage.events import (
-    StoreDeleteEvent,
-    StoreSetEvent,
-    StoreTransactionEndEvent,
-    StoreTransactionStartEvent,
-    StoreUpdateEvent,
-)
 from encore.storage.metadata import (
     EMPTY,
     as_json,
@@ -56,7 +48,6 @@ from encore.storage.metadata import (
     select_metadata,
 )
 from encore.storage.progress import watched
-from encore.storage.transactions.changes import Change, ChangeSet, key_events
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import OwnerState, new_token, watch_forks
 from encore.storage.values import BUFFER_SIZE, Content, KeyEntry, Value, gather, split_value
@@ -80,10 +71,6 @@ class Entry(NamedTuple):
 Record = tuple[bytes | Content | None, str, int, float, float, str]
 
 
-_KEY_EVENTS = (StoreSetEvent, StoreUpdateEvent, StoreDeleteEvent)
-_TRANSACTION_EVENTS = (StoreTransactionStartEvent, StoreTransactionEndEvent)
-
-
 class Staged(Content, Protocol):
     """Data on its way into a store: written, not yet under any key."""
 
@@ -91,7 +78,7 @@ class Staged(Content, Protocol):
         """Take the data away again. Discarding what was published or discarded does nothing."""
 
 
-class Store(CompositeVerbs):
+class Store(Announcer, CompositeVerbs):
     """The verbs of a store over the hooks of a backend.
 
     Parameters
@@ -113,11 +100,8 @@ class Store(CompositeVerbs):
     def __init__(
         self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
     ) -> None:
-        self._events = get_event_manager() if event_manager is None else event_manager
+        Announcer.__init__(self, event_manager)
         self._owner = self._new_owner()
-        self._faces: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._heard_epoch: object = None
-        self._keys_heard = self._transactions_heard = False
         self._state = "new"
         self.timeout = timeout
         watch_forks(self)
@@ -277,10 +261,6 @@ class Store(CompositeVerbs):
     def sort_key(self) -> tuple[str, str]:
         """A place in an order that is the same in all programs, for whoever locks several."""
         return type(self).__name__, str(self._describe().get("path", id(self)))
-
-    @property
-    def event_manager(self) -> BaseEventManager:
-        return self._events
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -587,67 +567,6 @@ class Store(CompositeVerbs):
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
         raise NotImplementedError
-
-    def _heard(self) -> bool:
-        """Whether anybody could hear of a change of a key; asked at every write, so kept."""
-        if self._events.epoch is not self._heard_epoch:
-            self._listen()
-        return self._keys_heard
-
-    def _listen(self) -> None:
-        """Find out, and keep until it changes, what anybody could hear."""
-        epoch = self._events.epoch
-        wants, faces = self._events.wants, bool(self._faces)
-        self._keys_heard = faces or any(wants(cls, self) for cls in _KEY_EVENTS)
-        self._transactions_heard = faces or any(wants(cls, self) for cls in _TRANSACTION_EVENTS)
-        self._heard_epoch = epoch
-
-    def _announce_start(self, context: SimpleTransactionContext) -> None:
-        if self._events.epoch is not self._heard_epoch:
-            self._listen()
-        if not self._transactions_heard:
-            return
-        for face in self._all_faces():
-            if face._events.wants(StoreTransactionStartEvent, face):
-                face._events.check_cascade()
-                face._events.emit(
-                    StoreTransactionStartEvent(face, context.notes, context.transaction_id or "")
-                )
-
-    def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet | None) -> None:
-        """Tell the committed truth, this store first and then each wrapper alive over it."""
-        if not context.quiet:
-            self._announce_state(context)
-        if changes is not None:
-            self._announce(changes.net(), context)
-
-    def _announce_state(self, context: SimpleTransactionContext) -> None:
-        if self._events.epoch is not self._heard_epoch:
-            self._listen()
-        if not self._transactions_heard:
-            return
-        for face in self._all_faces():
-            if face._events.wants(StoreTransactionEndEvent, face):
-                event = StoreTransactionEndEvent(
-                    face, context.notes, context.transaction_id or "", context.state
-                )
-                face._events.emit_all([event])
-
-    def _announce(self, changes: list[Change], context: SimpleTransactionContext) -> None:
-        if self._heard():
-            self._events.emit_all(key_events(self, changes, context.origin, context.transaction_id))
-            for face in list(self._faces):
-                face._announce(face._translate(changes), context)
-
-    def _all_faces(self) -> Iterator[Store]:
-        """This store, then every wrapper alive over it, inner ones first."""
-        yield self
-        for face in list(self._faces):
-            yield from face._all_faces()
-
-    def _translate(self, changes: list[Change]) -> list[Change]:
-        """The changes of the store beneath as they look through this one."""
-        return changes
 
     def _missing(self, key: Any, operation: str) -> KeyNotFoundError:
         check_key(key)

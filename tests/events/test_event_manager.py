@@ -82,6 +82,7 @@ def test_connecting_again_replaces_filter_priority_and_place():
     manager.emit(Root())
     assert heard == ["second", "first"]
     assert manager.get_listeners(Root) == [second, first]
+    assert len(manager.signal(Root).receivers) == 2
 
 
 @pytest.mark.parametrize("make", [lambda owner: owner.hear, lambda owner: owner.heard.append])

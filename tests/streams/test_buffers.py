@@ -119,7 +119,7 @@ def test_what_cannot_be_read_is_refused_at_once() -> None:
         buffer_iterator(b"abc")  # type: ignore[arg-type]
 
 
-class Unreachable(bytes):
+class BytesSubclass(bytes):
     """A subclass, as some libraries hand them out."""
 
 
@@ -131,7 +131,7 @@ BIG_ENDIAN = (ctypes.c_int32.__ctype_be__ * 3)(1, 2, 3)
     [
         (b"abcdefg", b"abcdefg"),
         (b"", b""),
-        (Unreachable(b"abcdefg"), b"abcdefg"),
+        (BytesSubclass(b"abcdefg"), b"abcdefg"),
         (bytearray(b"abcdefg"), b"abcdefg"),
         (memoryview(b"abcdefg"), b"abcdefg"),
         (memoryview(b""), b""),

@@ -1,1 +1,1 @@
-
+"""Stores that hold bytes, one module or folder per medium."""

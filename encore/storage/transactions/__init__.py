@@ -1,1 +1,1 @@
-
+"""What makes several writes one act: contexts, changes, staging, locks."""

@@ -29,17 +29,15 @@ Stores import this module; applications meet the context as ``store.transaction(
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from encore.errors import TransactionClosedError, TransactionError, WrongOwnerError
 from encore.storage.transactions.changes import ChangeSet
+from encore.storage.transactions.levels import Hook, Level, run_logged
 from encore.storage.transactions.owners import OwnerState, current_task, new_token
 
 _log = logging.getLogger("encore.storage")
-
-Hook = Callable[[], object]
 
 
 class TransactionalStore(Protocol):
@@ -56,45 +54,6 @@ class TransactionalStore(Protocol):
     def _announce_end(
         self, context: SimpleTransactionContext, changes: ChangeSet | None
     ) -> None: ...
-
-
-class _Hooks:
-    """What is to be called at the end of a block."""
-
-    __slots__ = ("before_commit", "on_commit", "on_rollback")
-
-    def __init__(self) -> None:
-        self.before_commit: list[Hook] = []
-        self.on_commit: list[Hook] = []
-        self.on_rollback: list[Hook] = []
-
-
-class _Level:
-    """One block of a transaction. Most blocks have no hooks, and many no changes to tell."""
-
-    __slots__ = ("changes", "hooks", "notes")
-
-    def __init__(self, notes: str) -> None:
-        self.notes = notes
-        self.changes: ChangeSet | None = None
-        self.hooks: _Hooks | None = None
-
-    def absorb(self, inner: _Level) -> None:
-        if inner.changes is not None:
-            if self.changes is None:
-                self.changes = inner.changes
-            else:
-                self.changes.absorb(inner.changes)
-        if inner.hooks is not None:
-            mine = self.wanted_hooks()
-            mine.before_commit += inner.hooks.before_commit
-            mine.on_commit += inner.hooks.on_commit
-            mine.on_rollback += inner.hooks.on_rollback
-
-    def wanted_hooks(self) -> _Hooks:
-        if self.hooks is None:
-            self.hooks = _Hooks()
-        return self.hooks
 
 
 class SimpleTransactionContext:
@@ -142,7 +101,7 @@ class SimpleTransactionContext:
         origin: str | None = None,
     ) -> None:
         self._store: TransactionalStore = store
-        self._levels: list[_Level] = []
+        self._levels: list[Level] = []
         self._entered: list[int] = []
         self._next_notes = notes
         self._task: object | None = None
@@ -200,7 +159,7 @@ class SimpleTransactionContext:
             self._check_owner()
         else:
             self._open()
-        self._levels.append(_Level(self._next_notes))
+        self._levels.append(Level(self._next_notes))
         try:
             self._store._begin_transaction(self)
         except BaseException:
@@ -260,7 +219,7 @@ class SimpleTransactionContext:
             if not self._levels:
                 self._end("failed", None)
             if level.hooks is not None:
-                _run_logged(level.hooks.on_rollback)
+                run_logged(level.hooks.on_rollback)
 
     def run_before_commit(self) -> bool:
         """Run the before-commit hooks now; return whether there were any."""
@@ -394,7 +353,7 @@ class SimpleTransactionContext:
             self._end("done", level.changes)
         finally:
             if level.hooks is not None:
-                _run_logged(level.hooks.on_commit)
+                run_logged(level.hooks.on_commit)
 
     def _end(self, state: str, changes: ChangeSet | None) -> None:
         self.state = state
@@ -440,11 +399,3 @@ class DummyTransactionContext:
             self.commit()
         else:
             self.rollback()
-
-
-def _run_logged(hooks: list[Hook]) -> None:
-    for hook in hooks:
-        try:
-            hook()
-        except Exception:
-            _log.exception("a transaction hook failed after the transaction had ended")

@@ -1,0 +1,109 @@
+"""Who hears what a store does: the store itself, and every wrapper alive over it.
+
+Each of them is a *face* of the same data and announces a change with its own source and its own
+key, inner ones first. Whether anybody listens is asked at every write, so the answer is kept until
+the event manager's epoch changes. ``template`` imports this module.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from encore.events.abstract_event_manager import BaseEventManager
+from encore.events.package_globals import get_event_manager
+from encore.storage.events import (
+    StoreDeleteEvent,
+    StoreSetEvent,
+    StoreTransactionEndEvent,
+    StoreTransactionStartEvent,
+    StoreUpdateEvent,
+)
+from encore.storage.transactions.changes import Change, ChangeSet, key_events
+from encore.storage.transactions.contexts import SimpleTransactionContext
+
+_KEY_EVENTS = (StoreSetEvent, StoreUpdateEvent, StoreDeleteEvent)
+_TRANSACTION_EVENTS = (StoreTransactionStartEvent, StoreTransactionEndEvent)
+
+
+class Announcer:
+    """The part of a store that tells its listeners.
+
+    Parameters
+    ----------
+    event_manager : BaseEventManager, optional
+        Default: the process-wide one.
+    """
+
+    def __init__(self, event_manager: BaseEventManager | None = None) -> None:
+        self._events = get_event_manager() if event_manager is None else event_manager
+        self._faces: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._heard_epoch: object = None
+        self._keys_heard = self._transactions_heard = False
+
+    @property
+    def event_manager(self) -> BaseEventManager:
+        """Who tells listeners of this store's events."""
+        return self._events
+
+    def _heard(self) -> bool:
+        """Whether anybody could hear of a change of a key; asked at every write, so kept."""
+        if self._events.epoch is not self._heard_epoch:
+            self._listen()
+        return self._keys_heard
+
+    def _listen(self) -> None:
+        """Find out, and keep until it changes, what anybody could hear."""
+        epoch = self._events.epoch
+        wants, faces = self._events.wants, bool(self._faces)
+        self._keys_heard = faces or any(wants(cls, self) for cls in _KEY_EVENTS)
+        self._transactions_heard = faces or any(wants(cls, self) for cls in _TRANSACTION_EVENTS)
+        self._heard_epoch = epoch
+
+    def _announce_start(self, context: SimpleTransactionContext) -> None:
+        if self._events.epoch is not self._heard_epoch:
+            self._listen()
+        if not self._transactions_heard:
+            return
+        for face in self._all_faces():
+            if face._events.wants(StoreTransactionStartEvent, face):
+                face._events.check_cascade()
+                face._events.emit(
+                    StoreTransactionStartEvent(face, context.notes, context.transaction_id or "")
+                )
+
+    def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet | None) -> None:
+        """Tell the committed truth, this store first and then each wrapper alive over it."""
+        if not context.quiet:
+            self._announce_state(context)
+        if changes is not None:
+            self._announce(changes.net(), context)
+
+    def _announce_state(self, context: SimpleTransactionContext) -> None:
+        if self._events.epoch is not self._heard_epoch:
+            self._listen()
+        if not self._transactions_heard:
+            return
+        for face in self._all_faces():
+            if face._events.wants(StoreTransactionEndEvent, face):
+                event = StoreTransactionEndEvent(
+                    face, context.notes, context.transaction_id or "", context.state
+                )
+                face._events.emit_all([event])
+
+    def _announce(self, changes: list[Change], context: SimpleTransactionContext) -> None:
+        if self._heard():
+            self._events.emit_all(key_events(self, changes, context.origin, context.transaction_id))
+            for face in list(self._faces):
+                face._announce(face._translate(changes), context)
+
+    def _all_faces(self) -> Iterator[Announcer]:
+        """This store, then every wrapper alive over it, inner ones first."""
+        yield self
+        for face in list(self._faces):
+            yield from face._all_faces()
+
+    def _translate(self, changes: list[Change]) -> list[Change]:
+        """The changes of the store beneath as they look through this one."""
+        return changes

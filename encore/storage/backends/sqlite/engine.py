@@ -1,0 +1,272 @@
+"""What the store stands on: its file, a connection for each thread, and transactions.
+
+A transaction is SQLite's own: BEGIN IMMEDIATE, so that what is read in it cannot change before it
+writes; savepoints for the blocks inside. ``store`` imports this module.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from encore.errors import LockTimeoutError, TransactionError
+from encore.events.abstract_event_manager import BaseEventManager
+from encore.storage.backends.sqlite import statements as sql
+from encore.storage.backends.sqlite.chunks import SnapshotPool
+from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
+from encore.storage.backends.sqlite.document import create, make_private_directory
+from encore.storage.backends.sqlite.failures import describe_holder, translate
+from encore.storage.backends.sqlite.searching import index_statements
+from encore.storage.template import Store
+from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.locks import held_message
+from encore.storage.transactions.owners import OwnerState
+
+
+class SqliteEngine(Store):
+    """A store with its file, its connections and its transactions, but no values yet.
+
+    The parameters are those of `SqliteStore`.
+    """
+
+    _owner: SqliteOwner
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        index: Iterable[str] = (),
+        durability: str = "process",
+        readonly: bool = False,
+        page_size: int = 4096,
+        event_manager: BaseEventManager | None = None,
+        timeout: float = 5.0,
+    ) -> None:
+        if durability not in ("process", "power"):
+            raise ValueError(f"durability is 'process' or 'power', not {durability!r}")
+        self.path = os.fspath(path)
+        super().__init__(event_manager=event_manager, timeout=timeout)
+        self._indexes = index_statements(index)
+        self._settings = Settings(self.path, timeout, durability, readonly, page_size)
+        self._private: weakref.finalize[Any, Any] | None = None
+        self._connections: weakref.WeakSet[Held] = weakref.WeakSet()
+        self._pool: SnapshotPool | None = None
+        self._opening = threading.RLock()
+        self._writing: tuple[str, float] | None = None
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self.path!r}>"
+
+    def _new_owner(self) -> OwnerState:
+        return SqliteOwner()
+
+    def _open(self) -> None:
+        with self._opening:
+            if self.path == ":memory:":
+                self._open_private()
+            try:
+                create(self._settings)
+                if self._indexes and not self._settings.readonly:
+                    connection = self._settings.connect()
+                    try:
+                        for statement in self._indexes:
+                            connection.execute(statement)
+                    finally:
+                        connection.close()
+            except sqlite3.Error as error:
+                raise translate(error, self, "open") from error
+            self._pool = SnapshotPool(self._settings)
+
+    def _open_private(self) -> None:
+        directory = make_private_directory()
+        self._private = weakref.finalize(self, _remove_private, directory, os.getpid())
+        settings = self._settings
+        self._settings = Settings(
+            os.path.join(directory, "store.db"),
+            settings.timeout, "none", settings.readonly, settings.page_size,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        if self._state == "open" and self._writing is not None and self._owner.context is None:
+            raise TransactionError(
+                f"{self!r} cannot be closed: thread {self._writing[0]!r} has a transaction open",
+                store=self,
+                operation="close",
+            )
+        super().close()
+
+    def _close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        if not self._settings.readonly:
+            # So that the one file is all there is to it: for mailing it, or copying it away.
+            with suppress(sqlite3.Error):
+                self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for held in list(self._connections):
+            held.close()
+        if self._private is not None:
+            self._private()
+
+    def _after_fork(self) -> None:
+        for held in list(self._connections):
+            held.close()  # keeps them, since they are the parent's
+        super()._after_fork()
+        self._connections = weakref.WeakSet()
+        self._opening = threading.RLock()
+        self._writing = None
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = SnapshotPool(self._settings)
+
+    def _describe(self) -> dict[str, Any]:
+        journal = self._connection().execute("PRAGMA journal_mode").fetchone()[0]
+        return {
+            "path": self.path,
+            "readonly": self._settings.readonly,
+            "durability": self._settings.durability,
+            "journal": journal,
+            "sqlite": sqlite3.sqlite_version,
+        }
+
+    # -- connections ------------------------------------------------------------------------------
+
+    def _connection(self) -> sqlite3.Connection:
+        """The connection for the caller: of its thread, and of its task where one writes."""
+        owner = self._owner
+        context = owner.context
+        if context is None:
+            return owner.connection or self._connect()
+        if context.is_mine():
+            connection = owner.connection
+            assert connection is not None
+            if not connection.in_transaction:
+                raise TransactionError(
+                    f"SQLite has already rolled back the transaction {context.notes!r} after an "
+                    "earlier error; leave it and try again",
+                    store=self,
+                )
+            return connection
+        if owner.other is None:
+            owner.other = self._new_connection()
+        return owner.other.connection
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._state != "open":
+            with self._opening:
+                self._opened()
+        owner = self._owner
+        owner.held = self._new_connection()
+        owner.connection = owner.held.connection
+        return owner.connection
+
+    def _new_connection(self) -> Held:
+        try:
+            held = Held(self._settings.connect())
+        except sqlite3.Error as error:
+            raise translate(error, self, "open") from error
+        self._connections.add(held)
+        return held
+
+    def _execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection().execute(statement, parameters)
+        except sqlite3.Error as error:
+            raise translate(error, self, statement.split(" ", 1)[0].lower()) from error
+
+    # -- transactions -----------------------------------------------------------------------------
+
+    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
+        owner = self._owner
+        if context.depth > 1:
+            self._execute(f"SAVEPOINT s{context.depth}")
+            owner.garbage.append([])  # type: ignore[union-attr]
+            return
+        if owner.context is not None:
+            raise LockTimeoutError(
+                f"another task of this thread has the transaction {owner.context.notes!r} of "
+                f"{self!r} open, and waiting for it here would stop it too; use AsyncStore",
+                store=self,
+            )
+        connection = owner.connection or self._connect()
+        try:
+            if context.timeout is None:
+                connection.execute(sql.BEGIN)
+            else:
+                self._begin_with_timeout(connection, context.timeout)
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, self, "begin") from error
+            raise
+        owner.garbage = [[]]
+        self._writing = (threading.current_thread().name, time.monotonic())
+
+    def _begin_with_timeout(self, connection: sqlite3.Connection, timeout: float) -> None:
+        connection.execute(f"PRAGMA busy_timeout={int(timeout * 1000)}")
+        try:
+            connection.execute(sql.BEGIN)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={int(self.timeout * 1000)}")
+
+    def _commit_transaction(self, context: SimpleTransactionContext) -> None:
+        owner = self._owner
+        garbage = owner.garbage
+        assert garbage is not None
+        if context.depth > 1:
+            self._execute(f"RELEASE s{context.depth}")
+            garbage[-2] += garbage.pop()
+            return
+        connection = self._connection()
+        try:
+            if garbage[0]:
+                connection.executemany(sql.DROP_CHUNKS, [(blob,) for blob in garbage[0]])
+            self._writing = None  # before others can begin, or theirs would be taken away
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translate(error, self, "commit") from error
+        except BaseException:
+            if not connection.in_transaction:
+                context.mark_committed()
+            raise
+        context.mark_committed()
+
+    def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
+        owner = self._owner
+        connection = owner.connection
+        assert connection is not None
+        assert owner.garbage is not None
+        owner.garbage.pop()
+        if context.depth == 1:
+            self._writing = None
+        if not connection.in_transaction:
+            return  # SQLite has done it already: the disk was full, say
+        try:
+            if context.depth > 1:
+                connection.execute(f"ROLLBACK TO s{context.depth}")
+                connection.execute(f"RELEASE s{context.depth}")
+            else:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise translate(error, self, "rollback") from error
+
+    def _who_holds_it(self) -> str:
+        writing = self._writing
+        if writing is not None:
+            name, since = writing
+            return held_message(
+                self.path, f"thread {name!r}", time.monotonic() - since, self.timeout
+            )
+        return describe_holder(self._settings.path, self.timeout, self.timeout)
+
+
+def _remove_private(directory: str, process: int) -> None:
+    if os.getpid() == process:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,149 @@
+"""Reading and writing values that are too large for a row.
+
+``store`` imports this module.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from encore.errors import CorruptValueError
+from encore.storage.backends.sqlite import statements as sql
+from encore.storage.backends.sqlite.chunks import (
+    COMMIT_BYTES,
+    Blob,
+    Snapshot,
+    StagedBlob,
+    TransactionVersion,
+    batches,
+    rows_of,
+)
+from encore.storage.backends.sqlite.document import writer_name
+from encore.storage.backends.sqlite.engine import SqliteEngine
+from encore.storage.backends.sqlite.failures import translate
+from encore.storage.template import Staged
+from encore.storage.values import Value
+
+
+class LargeValues(SqliteEngine):
+    """The engine, and values in chunk rows.
+
+    The parameters are those of `SqliteStore`.
+    """
+
+    def _value(self, key: str, row: tuple[Any, ...]) -> Value | None:
+        """The value of a row of the statement ``FIND``; None if it has gone meanwhile."""
+        text, size, created, modified, token, blob, data = row
+        if data is None:
+            if blob is None:
+                raise CorruptValueError(f"{key!r} in {self!r} has no data", key=key, store=self)
+            return self._large_value(key, row)
+        value = Value.of(data, text, size, created, modified, token)
+        value.handle = blob
+        return value
+
+    def _large_value(self, key: str, row: tuple[Any, ...]) -> Value | None:
+        context = self._context()
+        version: Any
+        if context is not None:
+            version = TransactionVersion(self._connection(), context)
+        else:
+            version, row = self._snapshot(key, row)
+            if row is None:
+                return None
+            if row[6] is not None:
+                return self._value(key, row)
+        text, size, created, modified, token, blob, _ = row
+        value = Value.of(Blob(blob, size, version), text, size, created, modified, token)
+        value.handle = blob
+        return value
+
+    def _snapshot(self, key: str, row: tuple[Any, ...]) -> tuple[Snapshot, Any]:
+        """A snapshot in which the key can be read, and its row there: the thread's latest if
+        nothing has changed for this key, else a new one."""
+        owner = self._owner
+        latest: Any = owner.snapshot and owner.snapshot()
+        if latest is not None:
+            seen = latest.connection().execute(sql.FIND, (key,)).fetchone()
+            if seen is not None and seen[4] == row[4]:
+                return latest, seen
+        if self._pool is None:
+            self._opened()
+        assert self._pool is not None
+        snapshot = self._pool.take()
+        owner.snapshot = weakref.ref(snapshot)
+        return snapshot, snapshot.connection().execute(sql.FIND, (key,)).fetchone()
+
+    def _stage(self, chunks: Iterator[bytes]) -> Staged:
+        inside = self._context() is not None
+        staged: StagedBlob | None = None
+        count = 0
+        try:
+            for batch in batches(chunks, COMMIT_BYTES):
+                with self._unit():
+                    if staged is None:
+                        staged = self._new_blob(registered=not inside)
+                    self._connection().executemany(
+                        sql.ADD_CHUNK, rows_of(staged.blob, count, batch)
+                    )
+                count += len(batch)
+                staged.size += sum(map(len, batch))
+        except BaseException as error:
+            if staged is not None:
+                staged.discard()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, self, "write") from error
+            raise
+        assert staged is not None, "an empty stream is never staged"
+        return staged
+
+    def _new_blob(self, *, registered: bool) -> StagedBlob:
+        """Take a number for a blob; register it if its chunks are committed before its key is."""
+        blob = self._execute(sql.NEXT_BLOB).fetchone()[0]
+        if registered:
+            # Its number must not be given out again before the first chunk is there: this runs in
+            # the same transaction as that chunk.
+            self._execute(sql.STAGE, (blob, writer_name(), time.time()))
+        version = TransactionVersion(self._connection(), None)
+        return StagedBlob(blob, 0, version, registered, self._discard_blob)
+
+    def _publish(self, staged: StagedBlob) -> None:
+        if staged.registered and self._execute(sql.UNSTAGE, (staged.blob,)).rowcount != 1:
+            raise CorruptValueError("the data was swept away before it could be published")
+        context = self._context()
+        if context is not None:
+            context.on_commit(staged.published)
+
+    def _discard_blob(self, staged: StagedBlob) -> None:
+        """Drop a blob that will not be published. What fails here the next open sweeps up."""
+        with suppress(Exception), self._unit():
+            self._execute(sql.DROP_CHUNKS, (staged.blob,))
+            self._execute(sql.UNSTAGE, (staged.blob,))
+
+    def _add_chunks(self, data: bytes) -> int:
+        blob: int = self._execute(sql.NEXT_BLOB).fetchone()[0]
+        (pieces,) = batches(iter([data]), len(data) + 1)
+        try:
+            self._connection().executemany(sql.ADD_CHUNK, rows_of(blob, 0, pieces))
+        except sqlite3.Error as error:
+            raise translate(error, self, "write") from error
+        return blob
+
+    def _duplicate(self, value: Value) -> bytes | Staged:
+        if not isinstance(value.content, Blob):
+            return super()._duplicate(value)
+        copy = self._new_blob(registered=False)
+        self._execute(sql.COPY_CHUNKS, (value.content.blob, copy.blob))
+        copy.size = value.content.size
+        return copy
+
+    def _drop_later(self, blob: int) -> None:
+        """Drop a blob with the commit: until then the owner may be reading it."""
+        garbage = self._owner.garbage
+        assert garbage is not None
+        garbage[-1].append(blob)
