@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Generator
-from json import JSONEncoder
+from json import JSONDecoder, JSONEncoder
 from pathlib import Path
 from typing import Any
 
@@ -228,8 +229,6 @@ def get_metadata(lab: Lab) -> Trial:
 
     R: one SELECT of data, metadata, size, times and token; `JSONDecoder`.
     """
-    from json import JSONDecoder
-
     count = lab.pick(20_000, 5_000)
     directory: Path = lab.enter(lab.scratch())
     store = lab.enter(SqliteStore(directory / "s.db"))
@@ -304,8 +303,6 @@ def read_million(lab: Lab) -> Trial:
 @benchmark("sqlite put into 1M keys", goals=[at_least(0.75, "R")], places=BOTH, quick=False)
 def put_million(lab: Lab) -> Trial:
     """As "sqlite put": 5,000 new keys each round, into two equal files of a million."""
-    import shutil
-
     directory, _ = filled(lab, 1_000_000)
     shutil.copy(directory / "s.db", directory / "r.db")
     store = lab.enter(SqliteStore(directory / "s.db"))
