@@ -190,6 +190,18 @@ class SnapshotPool:
             held.close()
 
 
+def read_chunks(connection: sqlite3.Connection, blob: int, start: int, end: int) -> bytes:
+    """Return a range of a blob; of the chunks at its ends only what is in it is copied."""
+    pieces = []
+    for number in range(start // sql.CHUNK_BYTES, -(-end // sql.CHUNK_BYTES)):
+        base = number * sql.CHUNK_BYTES
+        with connection.blobopen("chunk", "data", blob + number, readonly=True) as chunk:
+            if start > base:
+                chunk.seek(start - base)
+            pieces.append(chunk.read(min(end - base, sql.CHUNK_BYTES) - max(start - base, 0)))
+    return b"".join(pieces)
+
+
 def rows_of(blob: int, first: int, chunks: list[bytes]) -> list[tuple[int, bytes]]:
     """Number the pieces of a blob, beginning with number ``first``."""
     if first + len(chunks) > sql.CHUNK_SPAN:

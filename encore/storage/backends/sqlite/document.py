@@ -1,7 +1,9 @@
 """Creating the file, and recognising one.
 
 A file belongs to encore by its ``application_id``; ``user_version`` is the format. What is newer
-than this code is refused rather than damaged. Only this folder imports this module.
+than this code is refused rather than damaged, and so is a file with anything in its schema that
+encore did not put there: a trigger or a default of a stranger's would run as part of our writes.
+Only this folder imports this module.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from encore.errors import CorruptValueError, StoreError, UnsupportedError
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.connections import Settings
+from encore.storage.backends.sqlite.searching import is_our_index
 
 _STALE_SECONDS = 86400.0
 
@@ -72,18 +75,35 @@ def _is_ours(connection: sqlite3.Connection, path: str) -> bool:
                 f"{path!r} has format {version}, and this encore knows {sql.FORMAT}; "
                 "a newer encore opens it"
             )
+        _check_objects(connection, path)
         return True
     if application or tables:
         raise StoreError(f"{path!r} is a database of another program, not an encore store")
     return False
 
 
+def _check_objects(connection: sqlite3.Connection, path: str) -> None:
+    for kind, name, statement in connection.execute(sql.OBJECTS):
+        ours = kind == "table" and sql.TABLES.get(name) == statement
+        if not ours and not (kind == "index" and is_our_index(name, statement)):
+            raise CorruptValueError(f"{path!r} contains the {kind} {name!r}, which is not encore's")
+
+
+def add_indexes(connection: sqlite3.Connection, statements: dict[str, str]) -> None:
+    """Make the declared indexes that are not there yet."""
+    found = {name for kind, name, _ in connection.execute(sql.OBJECTS) if kind == "index"}
+    for name in statements.keys() - found:
+        connection.execute(statements[name].replace("INDEX", "INDEX IF NOT EXISTS", 1))
+
+
 def _make_tables(connection: sqlite3.Connection, path: str) -> None:
     connection.execute(sql.BEGIN)
     try:
         if not _is_ours(connection, path):  # unless another process has just done it
-            for statement in sql.SCHEMA:
+            for statement in sql.TABLES.values():
                 connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={sql.APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={sql.FORMAT}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -21,7 +21,7 @@ from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.chunks import SnapshotPool
 from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
-from encore.storage.backends.sqlite.document import create, make_private_directory
+from encore.storage.backends.sqlite.document import add_indexes, create, make_private_directory
 from encore.storage.backends.sqlite.failures import describe_holder, translate
 from encore.storage.backends.sqlite.searching import index_statements
 from encore.storage.template import Store
@@ -76,8 +76,7 @@ class SqliteEngine(Store):
                 if self._indexes and not self._settings.readonly:
                     connection = self._settings.connect()
                     try:
-                        for statement in self._indexes:
-                            connection.execute(statement)
+                        add_indexes(connection, self._indexes)
                     finally:
                         connection.close()
             except sqlite3.Error as error:

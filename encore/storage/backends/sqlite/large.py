@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from encore.errors import CorruptValueError
+from encore.keys.rules import check_key
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.chunks import (
     COMMIT_BYTES,
@@ -21,11 +22,13 @@ from encore.storage.backends.sqlite.chunks import (
     StagedBlob,
     TransactionVersion,
     batches,
+    read_chunks,
     rows_of,
 )
 from encore.storage.backends.sqlite.document import writer_name
 from encore.storage.backends.sqlite.engine import SqliteEngine
 from encore.storage.backends.sqlite.failures import translate
+from encore.storage.content import clip
 from encore.storage.template import Staged
 from encore.storage.values import Value
 
@@ -36,41 +39,63 @@ class LargeValues(SqliteEngine):
     The parameters are those of `SqliteStore`.
     """
 
-    def _value(self, key: str, row: tuple[Any, ...]) -> Value | None:
+    def _value(self, row: tuple[Any, ...]) -> Value | None:
         """The value of a row of the statement ``FIND``; None if it has gone meanwhile."""
-        text, size, created, modified, token, blob, data = row
+        key, text, size, created, modified, token, blob, data = row
         if data is None:
             if blob is None:
                 raise CorruptValueError(f"{key!r} in {self!r} has no data", key=key, store=self)
-            return self._large_value(key, row)
+            return self._large_value(row)
         value = Value.of(data, text, size, created, modified, token)
         value.handle = blob
         return value
 
-    def _large_value(self, key: str, row: tuple[Any, ...]) -> Value | None:
+    def _large_value(self, row: tuple[Any, ...]) -> Value | None:
         context = self._context()
         version: Any
         if context is not None:
             version = TransactionVersion(self._connection(), context)
         else:
-            version, row = self._snapshot(key, row)
+            version, row = self._snapshot(row)
             if row is None:
                 return None
-            if row[6] is not None:
-                return self._value(key, row)
-        text, size, created, modified, token, blob, _ = row
+            if row[7] is not None:
+                return self._value(row)
+        _, text, size, created, modified, token, blob, _ = row
         value = Value.of(Blob(blob, size, version), text, size, created, modified, token)
         value.handle = blob
         return value
 
-    def _snapshot(self, key: str, row: tuple[Any, ...]) -> tuple[Snapshot, Any]:
+    def _read_range(self, key: str, start: int, end: int) -> bytes | None:
+        check_key(key)
+        connection = self._connection()
+        alone = not connection.in_transaction
+        try:
+            if alone:
+                connection.execute("BEGIN")  # one moment for the row and the chunks it points at
+            try:
+                row = connection.execute(sql.PLACE, (key,)).fetchone()
+                if row is None:
+                    return None
+                size, blob, data = row
+                start, end = clip(start, end, size)
+                return (
+                    data[start:end] if blob is None else read_chunks(connection, blob, start, end)
+                )
+            finally:
+                if alone:
+                    connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translate(error, self, "read", key) from error
+
+    def _snapshot(self, row: tuple[Any, ...]) -> tuple[Snapshot, Any]:
         """A snapshot in which the key can be read, and its row there: the thread's latest if
         nothing has changed for this key, else a new one."""
-        owner = self._owner
+        owner, key = self._owner, row[0]
         latest: Any = owner.snapshot and owner.snapshot()
         if latest is not None:
             seen = latest.connection().execute(sql.FIND, (key,)).fetchone()
-            if seen is not None and seen[4] == row[4]:
+            if seen is not None and seen[5] == row[5]:
                 return latest, seen
         if self._pool is None:
             self._opened()

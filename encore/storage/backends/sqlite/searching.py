@@ -1,12 +1,13 @@
 """Metadata queries: what SQLite can decide, and what is left to Python.
 
-``metadata -> '$."field"'`` is the JSON text of a field, which tells types apart as JSON does:
-``"1"``, ``1`` and ``true`` are three texts. Metadata is written by one encoder, so equal strings
-have equal texts; a number may have two, as an integer and as a float. The same expression, with
-the key behind it, makes a declared index, which then covers the query.
+``json_extract(metadata, '$."field"')`` gives a field as an SQL value. The same expression, with the
+key behind it, makes a declared index, which then covers the query. SQL values are coarser than
+JSON: true is 1, and a list is its text. Where that could matter, ``json_type`` is asked as well.
 
-What texts cannot decide is compared in Python: lists and objects (the order of names), and fields
-whose name cannot be written into a path. Only this folder imports this module.
+What SQL cannot decide is compared in Python: lists and objects (the order of names), numbers beyond
+64 bits, and fields whose name cannot be written into a path. For a fraction SQL narrows the search
+to its neighbourhood, since its reading of decimal digits may be off in the last place. Only this
+folder imports this module.
 """
 
 from __future__ import annotations
@@ -17,28 +18,33 @@ from typing import Any
 
 from encore.errors import ConfigError
 from encore.storage.backends.sqlite import statements as sql
-from encore.storage.metadata import decode_metadata, encode_metadata, matches
+from encore.storage.metadata import decode_metadata, matches
 
 _PLAIN_NAME = re.compile(r"""[^"'\\\x00-\x1f\[\]]{1,200}""")
-_EXACT_INT = 1 << 53
+_PREFIX = "field_"
+_INTEGERS = range(-(1 << 63), 1 << 63)
+_EXACT = 1 << 53  # below it every integer is a float
+_NEIGHBOURHOOD = 1e-12  # relative; some thousand times what reading digits can be off
+
+_Condition = tuple[str, list[Any], bool]
 
 
-def field_expression(name: str) -> str | None:
-    """The SQL for the JSON text of a field; None if its name does not fit into a path."""
+def field_expression(name: str, function: str = "json_extract") -> str | None:
+    """The SQL for a field; None if its name does not fit into a path."""
     if _PLAIN_NAME.fullmatch(name) is None or not name.isascii():
         return None
-    return f"""metadata -> '$."{name}"'"""
+    return f"""{function}(metadata,'$."{name}"')"""
 
 
-def index_statements(fields: Iterable[str]) -> list[str]:
-    """The SQL that declares an index for each of the fields.
+def index_statements(fields: Iterable[str]) -> dict[str, str]:
+    """Return the SQL that declares an index for each of the fields, by the name of the index.
 
     Raises
     ------
     ConfigError
         A field has a name that cannot be indexed.
     """
-    statements = []
+    statements = {}
     for name in fields:
         expression = field_expression(name)
         if expression is None:
@@ -46,25 +52,52 @@ def index_statements(fields: Iterable[str]) -> list[str]:
                 f"the field {name!r} cannot be indexed: its name has quotes, brackets, control "
                 "or non-ASCII characters, or is too long"
             )
-        index = "field_" + name.encode().hex()
-        statements.append(f"CREATE INDEX IF NOT EXISTS {index} ON kv({expression}, key)")
+        index = _PREFIX + name.encode().hex()
+        statements[index] = f"CREATE INDEX {index} ON kv({expression}, key)"
     return statements
 
 
-def _texts(value: Any) -> list[str] | None:
-    """The JSON texts that a scalar can have in metadata; None where texts do not decide."""
-    if isinstance(value, (dict, list)):
+def is_our_index(index: str, statement: str) -> bool:
+    """Whether an index found in a file is one that `index_statements` declares."""
+    try:
+        field = bytes.fromhex(index.removeprefix(_PREFIX)).decode()
+        return index_statements([field]) == {index: statement}
+    except (ValueError, ConfigError):
+        return False
+
+
+def _condition(name: str, value: Any) -> _Condition | None:
+    """SQL that holds where a field has a value, its parameters, and whether it decides alone.
+
+    None where SQL can say nothing.
+    """
+    extracted, kind = field_expression(name), field_expression(name, "json_type")
+    if extracted is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return [encode_metadata({"": value})[4:-1]]
-    if abs(value) >= _EXACT_INT:
+    if value is None:
+        return f"{extracted} IS NULL AND {kind}='null'", [], True
+    if isinstance(value, bool):
+        return f"{extracted}=? AND {kind}=?", [int(value), str(value).lower()], True
+    if isinstance(value, str):
+        if not value.isprintable():
+            return None
+        if value.startswith(("[", "{")):
+            return f"{extracted}=? AND {kind}='text'", [value], True
+        return f"{extracted}=?", [value], True
+    if isinstance(value, (int, float)):
+        return _number(value, extracted, kind)
+    return None
+
+
+def _number(value: float, extracted: str, kind: str | None) -> _Condition | None:
+    if not float(value).is_integer():
+        spread = abs(value) * _NEIGHBOURHOOD
+        return f"{extracted} BETWEEN ? AND ?", [value - spread, value + spread], False
+    if int(value) not in _INTEGERS:
         return None
-    texts = {repr(float(value))}
-    if float(value).is_integer():
-        texts.add(repr(int(value)))
-        if value == 0:
-            texts |= {"-0.0", "0.0"}
-    return sorted(texts)
+    if value in (0, 1):
+        return f"{extracted}=? AND {kind} IN ('integer','real')", [int(value)], True
+    return f"{extracted}=?", [int(value)], abs(value) < _EXACT
 
 
 class Search:
@@ -78,19 +111,15 @@ class Search:
 
     def __init__(self, where: Mapping[str, Any]) -> None:
         self.rest: dict[str, Any] = {}
-        conditions = []
-        self._parameters: list[str] = []
+        self._parameters: list[Any] = []
+        self._conditions = ""
         for name, value in where.items():
-            expression, texts = field_expression(name), _texts(value)
-            if expression is None or texts is None:
+            condition = _condition(name, value)
+            if condition is not None:
+                self._conditions += f" AND {condition[0]}"
+                self._parameters += condition[1]
+            if condition is None or not condition[2]:
                 self.rest[name] = value
-                continue
-            if len(texts) == 1:
-                conditions.append(f"{expression}=?")
-            else:
-                conditions.append(f"{expression} IN ({','.join('?' * len(texts))})")
-            self._parameters += texts
-        self._conditions = "".join(f" AND {condition}" for condition in conditions)
 
     def pages(self, execute: Any, columns: str) -> Iterator[list[tuple[Any, ...]]]:
         """Yield pages of rows in the order of the keys; the first column is the key."""

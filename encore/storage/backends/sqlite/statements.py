@@ -31,8 +31,8 @@ VALUES_PAGE = 100  # rows that may bring a chunk each
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
-SCHEMA = (
-    """CREATE TABLE kv(
+TABLES = {
+    "kv": """CREATE TABLE kv(
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
         token TEXT NOT NULL,
@@ -42,11 +42,13 @@ SCHEMA = (
         metadata TEXT NOT NULL,
         blob INTEGER,
         data BLOB)""",
-    "CREATE TABLE chunk(id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
-    "CREATE TABLE staging(blob INTEGER PRIMARY KEY, writer TEXT NOT NULL, since REAL NOT NULL)",
-    f"PRAGMA application_id={APPLICATION_ID}",
-    f"PRAGMA user_version={FORMAT}",
-)
+    "chunk": "CREATE TABLE chunk(id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    "staging": """CREATE TABLE staging(
+        blob INTEGER PRIMARY KEY,
+        writer TEXT NOT NULL,
+        since REAL NOT NULL)""",
+}
+OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 
 # -- reading --------------------------------------------------------------------------------------
 
@@ -58,10 +60,11 @@ _RECORD = (
     " CASE WHEN kv.blob IS NULL THEN kv.data"
     f" WHEN kv.size<={CHUNK_BYTES} THEN (SELECT data FROM chunk WHERE id=kv.blob) END"
 )
-FIND = f"SELECT {_RECORD} FROM kv WHERE key=?"
+FIND = f"SELECT kv.key, {_RECORD} FROM kv WHERE key=?"
+PLACE = "SELECT size, blob, data FROM kv WHERE key=?"
 FIND_MANY = (
     f"SELECT wanted.value, {_RECORD} FROM json_each(?) AS wanted"
-    " LEFT JOIN kv ON kv.key=wanted.value ORDER BY wanted.key"
+    " LEFT JOIN kv ON kv.key=wanted.value"
 )
 
 

@@ -98,7 +98,7 @@ class SqliteStore(LargeValues):
     def _find(self, key: str) -> Value | None:
         check_key(key)
         row = self._execute(sql.FIND, (key,)).fetchone()
-        return None if row is None else self._value(key, row)
+        return None if row is None else self._value(row)
 
     def _find_many(self, keys: Iterable[str]) -> Iterator[tuple[str, Value | None]]:
         batch: list[str] = []
@@ -112,8 +112,8 @@ class SqliteStore(LargeValues):
 
     def _find_batch(self, keys: list[str]) -> Iterator[tuple[str, Value | None]]:
         if keys:
-            for key, *row in self._execute(sql.FIND_MANY, (sql.to_json(keys),)).fetchall():
-                yield key, None if row[4] is None else self._value(key, tuple(row))
+            for row in self._execute(sql.FIND_MANY, (sql.to_json(keys),)).fetchall():
+                yield row[0], None if row[5] is None else self._value(row)
 
     def _survey(self, prefix: str) -> Iterator[KeyEntry]:
         return (KeyEntry(*row) for row in self._pages(sql.ENTRIES, prefix, None))
@@ -125,10 +125,10 @@ class SqliteStore(LargeValues):
         return self._execute(sql.TOTALS_BOUNDED, (prefix, stop)).fetchone()  # type: ignore[no-any-return]
 
     def _find_all(self, prefix: str) -> Iterator[tuple[str, Value]]:
-        for key, *row in self._pages(sql.FIND_ALL, prefix, None, sql.VALUES_PAGE):
-            value = self._value(key, tuple(row))
+        for row in self._pages(sql.FIND_ALL, prefix, None, sql.VALUES_PAGE):
+            value = self._value(row)
             if value is not None:
-                yield key, value
+                yield row[0], value
 
     def _scan(self, prefix: str, start_after: str | None) -> Iterator[str]:
         self._connection()  # a closed store says so here rather than at the first key
