@@ -94,6 +94,7 @@ class Value:
         created: float,
         modified: float,
         token: str,
+        handle: Any = None,
     ) -> Value:
         """Make a value from what a backend keeps; ``text`` is the metadata as JSON.
 
@@ -108,7 +109,7 @@ class Value:
         self.created = created
         self.modified = modified
         self.token = token
-        self.handle = None
+        self.handle = handle
         return self
 
     def __repr__(self) -> str:

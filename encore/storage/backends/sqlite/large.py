@@ -46,9 +46,7 @@ class LargeValues(SqliteEngine):
             if blob is None:
                 raise CorruptValueError(f"{key!r} in {self!r} has no data", key=key, store=self)
             return self._large_value(row)
-        value = Value.of(data, text, size, created, modified, token)
-        value.handle = blob
-        return value
+        return Value.of(data, text, size, created, modified, token, blob)
 
     def _large_value(self, row: tuple[Any, ...]) -> Value | None:
         context = self._context()
@@ -62,9 +60,7 @@ class LargeValues(SqliteEngine):
             if row[7] is not None:
                 return self._value(row)
         _, text, size, created, modified, token, blob, _ = row
-        value = Value.of(Blob(blob, size, version), text, size, created, modified, token)
-        value.handle = blob
-        return value
+        return Value.of(Blob(blob, size, version), text, size, created, modified, token, blob)
 
     def _read_range(self, key: str, start: int, end: int) -> bytes | None:
         check_key(key)

@@ -48,7 +48,9 @@ TABLES = {
         writer TEXT NOT NULL,
         since REAL NOT NULL)""",
 }
-OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+OBJECTS = (  # but for SQLite's own, such as the statistics that ANALYZE leaves
+    "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
+)
 
 # -- reading --------------------------------------------------------------------------------------
 

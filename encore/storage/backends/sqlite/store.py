@@ -6,6 +6,7 @@ takes more than one statement runs inside the transaction that the template has 
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,9 +15,7 @@ from typing import Any
 from encore.keys.rules import check_key, prefix_end
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.bulk import BulkWriter
-from encore.storage.backends.sqlite.chunks import (
-    StagedBlob,
-)
+from encore.storage.backends.sqlite.chunks import StagedBlob
 from encore.storage.backends.sqlite.failures import translate
 from encore.storage.backends.sqlite.large import LargeValues
 from encore.storage.backends.sqlite.searching import Search
@@ -101,18 +100,11 @@ class SqliteStore(LargeValues):
         return None if row is None else self._value(row)
 
     def _find_many(self, keys: Iterable[str]) -> Iterator[tuple[str, Value | None]]:
-        batch: list[str] = []
-        for key in keys:
-            check_key(key)
-            batch.append(key)
-            if len(batch) == sql.VALUES_PAGE:
-                yield from self._find_batch(batch)
-                batch = []
-        yield from self._find_batch(batch)
-
-    def _find_batch(self, keys: list[str]) -> Iterator[tuple[str, Value | None]]:
-        if keys:
-            for row in self._execute(sql.FIND_MANY, (sql.to_json(keys),)).fetchall():
+        remaining = iter(keys)
+        while batch := [*itertools.islice(remaining, sql.VALUES_PAGE)]:
+            for key in batch:
+                check_key(key)
+            for row in self._execute(sql.FIND_MANY, (sql.to_json(batch),)).fetchall():
                 yield row[0], None if row[5] is None else self._value(row)
 
     def _survey(self, prefix: str) -> Iterator[KeyEntry]:
