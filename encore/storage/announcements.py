@@ -15,6 +15,7 @@ from encore.events.abstract_event_manager import BaseEventManager
 from encore.events.package_globals import get_event_manager
 from encore.storage.events import (
     StoreDeleteEvent,
+    StoreEvent,
     StoreSetEvent,
     StoreTransactionEndEvent,
     StoreTransactionStartEvent,
@@ -62,41 +63,43 @@ class Announcer:
         self._heard_epoch = epoch
 
     def _announce_start(self, context: SimpleTransactionContext) -> None:
-        if self._events.epoch is not self._heard_epoch:
-            self._listen()
-        if not self._transactions_heard:
+        if self._heard():
+            self._events.check_cascade()
+        if context.quiet or not self._transactions_heard:
             return
         for face in self._all_faces():
             if face._events.wants(StoreTransactionStartEvent, face):
-                face._events.check_cascade()
                 face._events.emit(
                     StoreTransactionStartEvent(face, context.notes, context.transaction_id or "")
                 )
 
     def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet | None) -> None:
         """Tell the committed truth, this store first and then each wrapper alive over it."""
-        if not context.quiet:
-            self._announce_state(context)
-        if changes is not None:
-            self._announce(changes.net(), context)
-
-    def _announce_state(self, context: SimpleTransactionContext) -> None:
-        if self._events.epoch is not self._heard_epoch:
-            self._listen()
-        if not self._transactions_heard:
+        if not self._heard() and not self._transactions_heard:
             return
-        for face in self._all_faces():
-            if face._events.wants(StoreTransactionEndEvent, face):
-                event = StoreTransactionEndEvent(
-                    face, context.notes, context.transaction_id or "", context.state
-                )
-                face._events.emit_all([event])
+        batches: dict[BaseEventManager, list[StoreEvent]] = {}
+        self._collect(context, [] if changes is None else changes.net(), batches)
+        # One batch, so that what a listener writes comes after all of it.
+        for manager, events in batches.items():
+            manager.emit_all(events)
 
-    def _announce(self, changes: list[Change], context: SimpleTransactionContext) -> None:
-        if self._heard():
-            self._events.emit_all(key_events(self, changes, context.origin, context.transaction_id))
-            for face in list(self._faces):
-                face._announce(face._translate(changes), context)
+    def _collect(
+        self,
+        context: SimpleTransactionContext,
+        changes: list[Change],
+        batches: dict[BaseEventManager, list[StoreEvent]],
+    ) -> None:
+        """Add the events by which this face, and those over it, tell the end of a transaction."""
+        events = batches.setdefault(self._events, [])
+        if not context.quiet and self._events.wants(StoreTransactionEndEvent, self):
+            events.append(
+                StoreTransactionEndEvent(
+                    self, context.notes, context.transaction_id or "", context.state
+                )
+            )
+        events += key_events(self, changes, context.origin, context.transaction_id)
+        for face in list(self._faces):
+            face._collect(context, face._translate(changes), batches)
 
     def _all_faces(self) -> Iterator[Announcer]:
         """This store, then every wrapper alive over it, inner ones first."""

@@ -567,8 +567,6 @@ class Store(Announcer, CompositeVerbs):
         context = self._context()
         if context is not None:
             return nullcontext(context)
-        if self._heard():
-            self._events.check_cascade()
         return SimpleTransactionContext(self, quiet=True)
 
     def _begin_transaction(self, context: SimpleTransactionContext) -> None:

@@ -21,10 +21,12 @@ def _bar_class(notebook: bool) -> Any:
         """A bar without tqdm's monitor thread, which would outlive the work."""
 
         monitor_interval = 0
+        is_made = False
 
         def refresh(self, nolock: bool = False, lock_args: Any = None) -> Any:
             # tqdm's own leaves the lock taken if drawing raises, and every other bar waits.
-            if self.disable:
+            # Nor while it is being made: what fails half made cannot even be thrown away quietly.
+            if self.disable or not self.is_made:
                 return None
             with self._lock:
                 self.display()
@@ -53,7 +55,7 @@ def make_bar(message: str, *, steps: int, unit: str, slot: int, leave: bool, fil
     file : file or None
         None is standard error, or the notebook.
     """
-    return _bar_class(file is None and in_notebook())(
+    bar = _bar_class(file is None and in_notebook())(
         desc=message,
         total=steps if steps >= 0 else None,
         unit=unit,
@@ -67,3 +69,10 @@ def make_bar(message: str, *, steps: int, unit: str, slot: int, leave: bool, fil
         mininterval=0,
         miniters=0,
     )
+    bar.is_made = True
+    try:
+        bar.refresh()
+    except BaseException:
+        bar.disable = True  # or it would draw once more when it is collected
+        raise
+    return bar

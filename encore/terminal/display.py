@@ -126,10 +126,12 @@ class ProgressDisplay:
         operation = self._operations.pop(event.operation_id, None)
         if operation is None:
             return
-        if event.exit_state != "normal":
-            operation.bar.set_postfix_str(event.exit_state, refresh=False)
-        self._show(operation, event)
-        operation.bar.close()
+        try:
+            if event.exit_state != "normal":
+                operation.bar.set_postfix_str(event.exit_state, refresh=False)
+            self._show(operation, event)
+        finally:
+            operation.bar.close()
 
     def _show(self, operation: _Operation, event: ProgressStepEvent | ProgressEndEvent) -> None:
         operation.bar.set_description("  " * operation.depth + event.message, refresh=False)

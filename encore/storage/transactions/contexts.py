@@ -329,8 +329,7 @@ class SimpleTransactionContext:
                 "store.transaction() returns it, and entering it again nests",
                 store=self._store,
             )
-        if not self.quiet:
-            self._store._announce_start(self)
+        self._store._announce_start(self)
         self._task = current_task()
         self.state = "active"
 
