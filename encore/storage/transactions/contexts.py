@@ -185,7 +185,7 @@ class SimpleTransactionContext:
             try:
                 self._store._commit_transaction(self)
             except BaseException:
-                self.rollback()
+                self._roll_back_to(len(self._levels) - 1)
                 raise
             inner = self._levels.pop()
             self._levels[-1].absorb(inner)

@@ -142,18 +142,18 @@ class StagedStore(Store):
             current = self._record(key)
             assert current is not None, "only a key that is there can keep its data"
             record = (current[0], *record[1:])
-        top = self._levels()[-1]
+        *outer, top = self._levels()
         replaced = top.get(key)
         top[key] = record
         if replaced is not None and replaced[0] is not record[0]:
-            _discard(replaced)
+            _discard_unless_kept(outer, key, replaced)
 
     def _remove(self, key: str, old: Value) -> None:
-        top = self._levels()[-1]
+        *outer, top = self._levels()
         replaced = top.get(key)
         top[key] = None
         if replaced is not None:
-            _discard(replaced)
+            _discard_unless_kept(outer, key, replaced)
 
     # -- transactions -----------------------------------------------------------------------------
 
@@ -185,16 +185,20 @@ class StagedStore(Store):
             outer.update(inner)
             return
         batch = overlay[0]
-        if batch:
-            self._apply(batch)
-        context.mark_committed()
-        self._finish_writing()
+        try:
+            if batch:
+                self._apply(batch)
+            context.mark_committed()
+        finally:
+            if context.state == "done":  # also where an interruption came after the commit point
+                self._finish_writing()
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
+        overlay = self._levels()
         try:
-            for record in self._levels().pop().values():
+            for key, record in overlay.pop().items():
                 if record is not None:
-                    _discard(record)
+                    _discard_unless_kept(overlay, key, record)
         finally:
             if context.depth == 1:
                 self._finish_writing()
@@ -221,6 +225,15 @@ def _discard(record: Record) -> None:
     discard = getattr(record[0], "discard", None)
     if discard is not None:
         discard()
+
+
+def _discard_unless_kept(outer: list[Batch], key: str, record: Record) -> None:
+    """Discard data, unless a block further out has the same under other metadata."""
+    for level in outer:
+        kept = level.get(key)
+        if kept is not None and kept[0] is record[0]:
+            return
+    _discard(record)
 
 
 def _discard_replaced(old: Record | None, new: Record | None) -> None:

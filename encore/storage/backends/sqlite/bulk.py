@@ -16,6 +16,7 @@ from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.chunks import COMMIT_BYTES, batches, rows_of
 from encore.storage.template import Entry
 from encore.storage.transactions.owners import new_token
+from encore.storage.values import BUFFER_SIZE, Value
 
 _ROWS = 500
 
@@ -48,10 +49,12 @@ class BulkWriter:
             check_key(entry.key)
             data = entry.data
             if type(data) is not bytes:
-                data = self._store._take_in(entry.key, data, self._buffer_size)
-                if not isinstance(data, bytes):
+                if self._may_be_large(data):
+                    # Its chunks go straight into the table, which must know of ours by then.
                     self._flush()
                     self._next_blob = None
+                data = self._store._take_in(entry.key, data, self._buffer_size)
+                if not isinstance(data, bytes):
                     self._store._write_content(entry, data)
                     continue
             if (
@@ -62,6 +65,11 @@ class BulkWriter:
                 self._flush()
             self._add(entry, data)
         self._flush()
+
+    def _may_be_large(self, data: Any) -> bool:
+        """Whether the store might stream the data instead of returning it."""
+        size = data.size if isinstance(data, Value) else None
+        return size is None or size > min(self._buffer_size, BUFFER_SIZE)
 
     def _add(self, entry: Entry, data: bytes) -> None:
         now = time.time()

@@ -221,7 +221,8 @@ class SqliteEngine(Store):
         assert garbage is not None
         if context.depth > 1:
             self._execute(f"RELEASE s{context.depth}")
-            garbage[-2] += garbage.pop()
+            dropped = garbage.pop()
+            garbage[-1] += dropped
             return
         connection = self._connection()
         try:
