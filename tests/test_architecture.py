@@ -21,7 +21,8 @@ FLOORS = (
     {"events", "streams", "keys"},
     {"storage"},
     {"config", "terminal", "testing"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

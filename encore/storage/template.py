@@ -39,6 +39,7 @@ from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key, check_prefix
 from encore.storage.announcements import Announcer
 from encore.storage.composites import CompositeVerbs, pairs
+from encore.storage.files import size_left
 from encore.storage.metadata import (
     EMPTY,
     as_json,
@@ -460,7 +461,7 @@ class Store(Announcer, CompositeVerbs):
         if isinstance(data, Value):
             size, data = data.size, data.content_or_stream(buffer_size)
         else:
-            size = None
+            size = size_left(data)
         if isinstance(data, (bytes, bytearray, memoryview)):
             size = memoryview(data).nbytes
             if size <= buffer_size:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Transfer:
         with StoreProgressManager(
             manager,
             self._target,
-            message=f"{verb} {self._source!r} to {self._target!r}",
+            message=f"{verb} {_short_name(self._source)} to {_short_name(self._target)}",
             steps=total,
             unit="B",
             cancel=self._cancel,
@@ -173,6 +174,12 @@ class _Passing:
     def hexdigest(self) -> str:
         assert self._hash is not None
         return self._hash.hexdigest()
+
+
+def _short_name(store: AbstractStore) -> str:
+    """What a person would call the store, in the little room beside a bar."""
+    path = getattr(store, "path", None)
+    return os.path.basename(os.path.abspath(path)) if path else type(store).__name__
 
 
 def _batches(

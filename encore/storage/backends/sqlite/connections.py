@@ -10,7 +10,6 @@ import os
 import sqlite3
 import weakref
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 from encore.errors import StoreError, UnsupportedError
@@ -50,9 +49,8 @@ class Settings:
 
     def connect(self) -> sqlite3.Connection:
         """Open a connection and make its settings; the file must be there."""
-        mode = "ro" if self.readonly else "rw"
         connection = sqlite3.connect(
-            f"file:{quote(os.path.abspath(self.path))}?mode={mode}",
+            f"file:{quote(os.path.abspath(self.path))}?{self._mode()}",
             uri=True,
             timeout=self.timeout,
             isolation_level=None,
@@ -64,6 +62,22 @@ class Settings:
             connection.close()
             raise
         return connection
+
+    def _mode(self) -> str:
+        """How SQLite is to open the file.
+
+        A reader of a write-ahead log makes files beside it, which only a connection that may write
+        takes away again at the end; so for reading the file is opened for both where that is
+        possible, and writing is forbidden by `query_only`.
+        """
+        if not self.readonly:
+            return "mode=rw"
+        beside = os.access(os.path.dirname(os.path.abspath(self.path)), os.W_OK)
+        if beside and os.access(self.path, os.W_OK):
+            return "mode=rw"
+        if not beside and not os.path.exists(f"{self.path}-wal"):
+            return "mode=ro&immutable=1"  # no log can be there, and none be made
+        return "mode=ro"
 
     def _adjust(self, connection: sqlite3.Connection) -> None:
         if sqlite3.sqlite_version_info < _OLDEST:
@@ -82,6 +96,8 @@ class Settings:
             connection.execute(f"PRAGMA {pragma}")
         journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[self.durability, journal == 'wal']}")
+        if self.readonly:
+            connection.execute("PRAGMA query_only=ON")
 
     def choose_journal(self, connection: sqlite3.Connection) -> None:
         """Give a writable file its journal: write-ahead where that is safe.
@@ -153,8 +169,3 @@ class SqliteOwner(OwnerState):
     other: Held | None = None
     garbage: list[list[int]] | None = None
     snapshot: weakref.ref[object] | None = None
-
-
-def prepare_directory(path: str) -> None:
-    """Make the directory that the file will be in."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from encore.errors import LockTimeoutError, TransactionError
+from encore.errors import LockTimeoutError, ReadOnlyError, TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.chunks import SnapshotPool
@@ -194,6 +194,8 @@ class SqliteEngine(Store):
                 store=self,
             )
         connection = owner.connection or self._connect()
+        if self._settings.readonly:
+            raise ReadOnlyError(f"begin: {self!r} was opened for reading only", store=self)
         try:
             if context.timeout is None:
                 connection.execute(sql.BEGIN)
