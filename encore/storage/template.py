@@ -379,14 +379,15 @@ class Store(Announcer, CompositeVerbs):
         check_key(key)
         text = EMPTY if metadata is None else encode_metadata(metadata)
         plain = type(data) is bytes and not if_absent and if_token is None
-        if plain and self._put_plain(key, data, text):
+        if plain and len(data) <= buffer_size and self._put_plain(key, data, text):
             return
         self._write(Entry(key, data, text), buffer_size, if_absent, if_token)
 
     def set(self, key: str, value: Any, buffer_size: int = BUFFER_SIZE) -> None:
         check_key(key)
         data, text = split_value(value)
-        if type(data) is bytes and self._put_plain(key, data, text):
+        plain = type(data) is bytes and len(data) <= buffer_size
+        if plain and self._put_plain(key, data, text):
             return
         self._write(Entry(key, data, text), buffer_size)
 
@@ -450,7 +451,7 @@ class Store(Announcer, CompositeVerbs):
                 modified = now if entry.modified is None else entry.modified
                 token = entry.token or new_token()
                 self._replace(key, old, (content, text, size, created, modified, token))
-                context.note(key, old is not None, True, text)
+                context.note(key, None if old is None else old.metadata_text, text)
         except BaseException:
             if not isinstance(content, bytes):
                 content.discard()
@@ -494,7 +495,7 @@ class Store(Announcer, CompositeVerbs):
                 text = change(old.metadata_text)
                 size, created = old.size or 0, old.created or now
                 self._replace(key, old, (None, text, size, created, now, new_token()))
-            context.note(key, old is not None, True, text)
+            context.note(key, None if old is None else old.metadata_text, text)
 
     def delete(self, key: str, missing_ok: bool = False) -> None:
         if self._remove_plain(key):
@@ -507,7 +508,7 @@ class Store(Announcer, CompositeVerbs):
                     return
                 raise self._missing(key, "delete")
             self._remove(key, old)
-            context.note(key, True, False, old.metadata_text)
+            context.note(key, old.metadata_text, None)
 
     def copy(self, source: str, target: str) -> None:
         self._transfer(source, target, move=False)
@@ -533,10 +534,10 @@ class Store(Announcer, CompositeVerbs):
             created = value.created if move and value.created is not None else now
             modified = value.modified if move and value.modified is not None else now
             self._replace(target, old, (content, text, size, created, modified, new_token()))
-            context.note(target, old is not None, True, text)
+            context.note(target, None if old is None else old.metadata_text, text)
             if move:
                 self._remove(source, value)
-                context.note(source, True, False, text)
+                context.note(source, text, None)
 
     def clear(self, prefix: str = "") -> None:
         check_prefix(prefix)

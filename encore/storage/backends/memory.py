@@ -46,6 +46,7 @@ class DictStore(StagedStore):
         self._kept: dict[str, Record | None] = {}
         self._data: dict[str, Record | None] = self._kept
         self._index = _KeyIndex(self._kept)
+        self.connect()  # there is nothing to wait for
 
     def _new_writer(self) -> WriterLock:
         writer = super()._new_writer()

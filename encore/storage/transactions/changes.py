@@ -27,6 +27,7 @@ from encore.storage.events import (
     StoreSetEvent,
     StoreUpdateEvent,
 )
+from encore.storage.metadata import EMPTY
 
 _EVENTS: dict[tuple[bool, bool], type[StoreModificationEvent]] = {
     (False, True): StoreSetEvent,
@@ -42,21 +43,18 @@ class Change:
     Attributes
     ----------
     key : str
-    existed, exists : bool
-        Whether the key was there before, and is there after.
-    metadata : str
-        JSON text: the metadata after the change, before it for a removal.
+    before, after : str or None
+        The metadata as JSON text, before and after the change; None where the key is not there.
     """
 
     key: str
-    existed: bool
-    exists: bool
-    metadata: str
+    before: str | None
+    after: str | None
 
     @property
     def event_class(self) -> type[StoreModificationEvent] | None:
         """The event that tells this change; None if it is none."""
-        return _EVENTS.get((self.existed, self.exists))
+        return _EVENTS.get((self.before is not None, self.after is not None))
 
 
 class ChangeSet:
@@ -73,17 +71,15 @@ class ChangeSet:
     def __len__(self) -> int:
         return len(self._changes)
 
-    def note(self, key: str, existed: bool, exists: bool, metadata: str) -> None:
-        """Add a change of ``key``; only the first one's ``existed`` counts."""
+    def note(self, key: str, before: str | None, after: str | None) -> None:
+        """Add a change of ``key``; only the first one's ``before`` counts."""
         first = self._changes.get(key)
-        if first is not None:
-            existed = first.existed
-        self._changes[key] = Change(key, existed, exists, metadata)
+        self._changes[key] = Change(key, before if first is None else first.before, after)
 
     def absorb(self, inner: ChangeSet) -> None:
         """Take over what an inner block changed."""
         for change in inner._changes.values():
-            self.note(change.key, change.existed, change.exists, change.metadata)
+            self.note(change.key, change.before, change.after)
 
     def net(self) -> list[Change]:
         """The changes that are any, in first-touch order."""
@@ -98,5 +94,6 @@ def key_events(
     for change in changes:
         cls = change.event_class
         if cls is not None:
-            events.append(cls(source, change.key, change.metadata, origin, transaction_id))
+            metadata = change.before if change.after is None else change.after
+            events.append(cls(source, change.key, metadata or EMPTY, origin, transaction_id))
     return events

@@ -270,12 +270,12 @@ class SimpleTransactionContext:
         self._check_owner()
         self._levels[-1].wanted_hooks().on_rollback.append(hook)
 
-    def note(self, key: str, existed: bool, exists: bool, metadata: str) -> None:
-        """Record a change of the innermost block. For stores."""
+    def note(self, key: str, before: str | None, after: str | None) -> None:
+        """Record a change of the innermost block, by the metadata texts; None: not there."""
         level = self._levels[-1]
         if level.changes is None:
             level.changes = ChangeSet()
-        level.changes.note(key, existed, exists, metadata)
+        level.changes.note(key, before, after)
 
     # -- context manager --------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ class BulkWriter:
         self._connection = connection
         self._buffer_size = buffer_size
         self._rows: list[tuple[Any, ...]] = []
+        self._keys: set[str] = set()  # of the rows: each of them once
         self._exact = False  # whether the rows bring their time of creation
         self._chunks: list[tuple[int, bytes]] = []
         self._bytes = 0
@@ -61,6 +62,7 @@ class BulkWriter:
                 len(self._rows) >= _ROWS
                 or self._bytes >= COMMIT_BYTES
                 or self._exact is (entry.created is None)
+                or entry.key in self._keys
             ):
                 self._flush()
             self._add(entry, data)
@@ -81,6 +83,7 @@ class BulkWriter:
             (pieces,) = batches(iter([data]), size + 1)
             self._chunks += rows_of(blob, 0, pieces)
             self._bytes += size
+        self._keys.add(entry.key)
         self._rows.append(
             (
                 entry.key,
@@ -96,9 +99,10 @@ class BulkWriter:
 
     def _take_number(self) -> int:
         if self._next_blob is None:
-            self._next_blob = self._connection.execute(sql.NEXT_BLOB).fetchone()[0]
+            self._next_blob = self._store._next_blob()
         blob = self._next_blob
         self._next_blob += 1 << sql.CHUNK_BITS
+        self._store._owner.last_blob = blob
         return blob
 
     def _flush(self) -> None:
@@ -108,6 +112,7 @@ class BulkWriter:
             self._chunks = []
             self._bytes = 0
         rows, self._rows = self._rows, []
+        self._keys.clear()
         if rows:
             statement = sql.UPSERT_WHERE_INLINE if self._exact else sql.UPSERT_KEEPING_CREATED
             if connection.executemany(statement, rows).rowcount < len(rows):
@@ -123,9 +128,8 @@ class BulkWriter:
         for row in rows:
             blob, created = found.get(row[0], (None, None))
             if blob is None or blob == row[6]:
-                continue
+                continue  # stored already
             if not self._exact:
                 row = (*row[:2], created, *row[3:])
             self._connection.execute(sql.UPSERT, row)
             self._store._drop_later(blob)
-            found[row[0]] = (row[6], row[2])

@@ -26,6 +26,9 @@ class Version(Protocol):
     def connection(self) -> sqlite3.Connection:
         """A connection that sees them."""
 
+    def missing(self, number: int) -> Exception:
+        """The error for a chunk that ought to be there."""
+
     def release(self) -> None:
         """They are not needed any more."""
 
@@ -57,7 +60,7 @@ class Blob:
         for number in range(start // sql.CHUNK_BYTES, -(-end // sql.CHUNK_BYTES)):
             row = connection.execute(sql.READ_CHUNK, (self.blob + number,)).fetchone()
             if row is None:
-                raise CorruptValueError(f"chunk {number} of a value of {self.size} bytes is gone")
+                raise self._version.missing(number)
             base = number * sql.CHUNK_BYTES
             chunk = row[0]
             if base < start or base + len(chunk) > end:
@@ -118,6 +121,11 @@ class TransactionVersion:
             )
         return self._connection
 
+    def missing(self, number: int) -> Exception:
+        return ConflictError(
+            "this value was written in a block that has been undone since; get it again"
+        )
+
     def release(self) -> None:
         pass
 
@@ -138,6 +146,9 @@ class Snapshot:
         if self._held is None:
             raise ValueError("the value has been closed")
         return self._held.connection
+
+    def missing(self, number: int) -> Exception:
+        return CorruptValueError(f"chunk {number} of a value is gone: the file is damaged")
 
     def release(self) -> None:
         """Shared with others perhaps: the connection goes back when nobody refers to it."""

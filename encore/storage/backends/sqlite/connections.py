@@ -162,10 +162,14 @@ class SqliteOwner(OwnerState):
         For the other asyncio tasks of the thread while one has a transaction open.
     garbage : list of list of int
         Per nesting level, blobs to drop when the transaction commits.
+    last_blob : int
+        The latest number given to a blob in this transaction. Numbers are not used again in it,
+        even if the block that used them has been undone: somebody may still hold its values.
     """
 
     connection: sqlite3.Connection | None = None
     held: Held | None = None
     other: Held | None = None
     garbage: list[list[int]] | None = None
+    last_blob: int = 0
     snapshot: weakref.ref[object] | None = None

@@ -59,7 +59,7 @@ class SqliteEngine(Store):
         self._connections: weakref.WeakSet[Held] = weakref.WeakSet()
         self._pool: SnapshotPool | None = None
         self._opening = threading.RLock()
-        self._writing: tuple[str, float] | None = None
+        self._writing: tuple[threading.Thread, float] | None = None
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self.path!r}>"
@@ -93,9 +93,10 @@ class SqliteEngine(Store):
         )  # fmt: skip
 
     def close(self) -> None:
-        if self._state == "open" and self._writing is not None and self._owner.context is None:
+        writing = self._writing
+        if writing is not None and self._owner.context is None and writing[0].is_alive():
             raise TransactionError(
-                f"{self!r} cannot be closed: thread {self._writing[0]!r} has a transaction open",
+                f"{self!r} cannot be closed: thread {writing[0].name!r} has a transaction open",
                 store=self,
                 operation="close",
             )
@@ -208,7 +209,8 @@ class SqliteEngine(Store):
                 raise translate(error, self, "begin") from error
             raise
         owner.garbage = [[]]
-        self._writing = (threading.current_thread().name, time.monotonic())
+        owner.last_blob = 0
+        self._writing = (threading.current_thread(), time.monotonic())
 
     def _begin_with_timeout(self, connection: sqlite3.Connection, timeout: float) -> None:
         connection.execute(f"PRAGMA busy_timeout={int(timeout * 1000)}")
@@ -262,9 +264,9 @@ class SqliteEngine(Store):
     def _who_holds_it(self) -> str:
         writing = self._writing
         if writing is not None:
-            name, since = writing
+            thread, since = writing
             return held_message(
-                self.path, f"thread {name!r}", time.monotonic() - since, self.timeout
+                self.path, f"thread {thread.name!r}", time.monotonic() - since, self.timeout
             )
         return describe_holder(self._settings.path, self.timeout, self.timeout)
 

@@ -125,13 +125,20 @@ class LargeValues(SqliteEngine):
 
     def _new_blob(self, *, registered: bool) -> StagedBlob:
         """Take a number for a blob; register it if its chunks are committed before its key is."""
-        blob = self._execute(sql.NEXT_BLOB).fetchone()[0]
+        blob = self._next_blob()
         if registered:
             # Its number must not be given out again before the first chunk is there: this runs in
             # the same transaction as that chunk.
             self._execute(sql.STAGE, (blob, writer_name(), time.time()))
         version = TransactionVersion(self._connection(), None)
         return StagedBlob(blob, 0, version, registered, self._discard_blob)
+
+    def _next_blob(self) -> int:
+        """Take a number for a blob that has not been used in this transaction."""
+        owner = self._owner
+        unused: int = self._execute(sql.NEXT_BLOB).fetchone()[0]
+        owner.last_blob = max(unused, owner.last_blob + (1 << sql.CHUNK_BITS))
+        return owner.last_blob
 
     def _publish(self, staged: StagedBlob) -> None:
         if staged.registered and self._execute(sql.UNSTAGE, (staged.blob,)).rowcount != 1:
@@ -147,7 +154,7 @@ class LargeValues(SqliteEngine):
             self._execute(sql.UNSTAGE, (staged.blob,))
 
     def _add_chunks(self, data: bytes) -> int:
-        blob: int = self._execute(sql.NEXT_BLOB).fetchone()[0]
+        blob = self._next_blob()
         (pieces,) = batches(iter([data]), len(data) + 1)
         try:
             self._connection().executemany(sql.ADD_CHUNK, rows_of(blob, 0, pieces))
