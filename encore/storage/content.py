@@ -77,6 +77,13 @@ class ContentIO(io.RawIOBase):
         self._position = base + offset
         return self._position
 
+    def readall(self) -> bytes:
+        begin = min(self._position, self._size)
+        self._position = self._size
+        if self.closed:
+            raise ValueError("I/O operation on closed value")
+        return self._content.read(self._start + begin, self._start + self._size)
+
     def readinto(self, buffer: Any) -> int:
         if self.closed:
             raise ValueError("I/O operation on closed value")

@@ -336,6 +336,8 @@ class Store(Announcer, CompositeVerbs):
         self, prefix: str = "", start_after: str | None = None, limit: int | None = None
     ) -> Iterator[str]:
         check_prefix(prefix)
+        if start_after is not None:
+            check_prefix(start_after)
         found = self._scan(prefix, start_after)
         return found if limit is None else itertools.islice(found, limit)
 
@@ -459,17 +461,23 @@ class Store(Announcer, CompositeVerbs):
 
     def _take_in(self, key: str, data: Any, buffer_size: int) -> bytes | Staged:
         """Return small data as bytes; stream the rest to its staging place, with progress."""
+        chunks: Iterator[bytes] | None = None
+        size: int | None
         if isinstance(data, Value):
-            size, data = data.size, data.content_or_stream(buffer_size)
+            size, content = data.size, data.content_or_stream(buffer_size)
+            if isinstance(content, bytes):
+                data = content
+            else:
+                chunks = content
         else:
             size = size_left(data)
         if isinstance(data, (bytes, bytearray, memoryview)):
             size = memoryview(data).nbytes
             if size <= buffer_size:
                 return bytes(data)
-        if not isinstance(data, Iterator):
-            data = chunks_of(data, buffer_size)
-        head = gather(data, min(buffer_size, BUFFER_SIZE))
+        if chunks is None:
+            chunks = chunks_of(data, buffer_size)
+        head = gather(chunks, min(buffer_size, BUFFER_SIZE))
         if isinstance(head, bytes):
             return head
         return self._stage(watched(self, key, head, size, "Writing"))

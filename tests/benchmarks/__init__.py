@@ -3,7 +3,7 @@
 From the root of the repository::
 
     python -m tests.benchmarks [--quick] [--only NAME] [--json FILE] [--markdown FILE]
-                               [--disk DIR] [--tmpfs DIR]
+                               [--place PLACE] [--disk DIR] [--tmpfs DIR]
 
 Figures of one machine on one day mean little, so every goal is a ratio against something measured
 in the same run, interleaved with encore (A B C A B C...), on fresh random values. **R** is the

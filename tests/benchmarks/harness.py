@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import itertools
 import os
 import random
 import shutil
@@ -138,6 +139,7 @@ class Benchmark:
 
 
 REGISTER: list[Benchmark] = []
+_numbers = itertools.count()
 
 
 def benchmark(
@@ -196,7 +198,6 @@ class Lab:
         self._root = root
         self._trash = root / "trash"
         self._trash.mkdir(parents=True, exist_ok=True)
-        self._numbers = iter(range(1 << 62))
         self._stack = ExitStack()
 
     def pick(self, full: int, quick: int) -> int:
@@ -206,7 +207,7 @@ class Lab:
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A new directory for as long as the block."""
-        directory = self._root / f"work-{os.getpid()}-{next(self._numbers)}"
+        directory = self._root / f"work-{os.getpid()}-{next(_numbers)}"
         directory.mkdir()
         try:
             yield directory
@@ -260,7 +261,7 @@ def run(known: Benchmark, place: str, root: Path, *, quick: bool) -> Result:
     lab = Lab(place, root, quick=quick)
     try:
         trial = known.run(lab)
-        repeats = min(trial.repeats, 3) if quick else trial.repeats
+        repeats = min(trial.repeats, 5 if trial.count is None else 3) if quick else trial.repeats
         result.missing = tuple(name for name, entry in trial.contenders.items() if entry is None)
         present = {name: entry for name, entry in trial.contenders.items() if entry is not None}
         result.figures = _rounds(present, trial.count, repeats)
@@ -314,7 +315,7 @@ def fresh_values(count: int, size: int = 100) -> list[bytes]:
 
 
 def fresh_keys(count: int, *, groups: int = 100) -> list[str]:
-    """Keys in random order, an equal number under each of ``groups`` prefixes ``00/``, ``01/``..."""
+    """Keys in random order, equally many under each of ``groups`` prefixes ``00/``, ``01/``..."""
     keys = [f"{number % groups:02d}/{number // groups:07d}" for number in range(count)]
     random.shuffle(keys)
     return keys

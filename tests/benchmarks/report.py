@@ -27,7 +27,7 @@ def rows(result: Result) -> list[tuple[str, ...]]:
     """The lines of one result: encore beside R, then a line for each other contender."""
     lead = (result.name, result.place, result.unit)
     if not result.figures:
-        return [(*lead, result.problem or "skipped", *[""] * 10)]
+        return [(*lead, "failed", *[""] * 10)]
     goals = {goal.against: goal for goal in result.goals}
     encore = (_number(result.median("encore")), f"{_spread(result.figures['encore']):.0%}")
     limit = _against(result, "R", goals) if "R" in result.figures else ("", "", "", "")
@@ -45,6 +45,14 @@ def rows(result: Result) -> list[tuple[str, ...]]:
     ]
 
 
+def brief(result: Result) -> str:
+    """One line while others are still running."""
+    medians = ", ".join(
+        f"{name} {_number(statistics.median(figures))}" for name, figures in result.figures.items()
+    )
+    return f"{result.name} ({result.place}): {medians or 'failed'}"
+
+
 def _against(result: Result, name: str, goals: dict[str | None, Goal]) -> tuple[str, ...]:
     verdict = _verdict(result, goals[name]) if name in goals else ("", "")
     return (_number(result.median(name)), f"{result.ratio(name):.2f}", *verdict)
@@ -56,6 +64,13 @@ def _verdict(result: Result, goal: Goal) -> tuple[str, str]:
     if value is None or not result.judged:
         return wanted, "beside"
     return wanted, "yes" if goal.is_reached(value) else "NO"
+
+
+def problems(results: list[Result]) -> str:
+    """What could not be run, and why; one line each."""
+    return "\n".join(
+        f"{result.name} ({result.place}): {result.problem}" for result in results if result.problem
+    )
 
 
 def _number(value: float) -> str:
@@ -91,8 +106,10 @@ def markdown(results: list[Result]) -> str:
     about = "\n".join(f"- {name}: {value}" for name, value in machine().items())
     lines = [line for result in results for line in rows(result)]
     table = [HEADER, ("---",) * len(HEADER), *lines]
-    body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in table)
-    return f"# Benchmarks\n\n{about}\n\n{body}\n"
+    body = "\n".join(
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in table
+    )
+    return f"# Benchmarks\n\n{about}\n\n{body}\n\n{problems(results)}\n".rstrip() + "\n"
 
 
 def machine() -> dict[str, Any]:

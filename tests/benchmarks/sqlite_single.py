@@ -53,7 +53,7 @@ def _put_trial(lab: Lab, count: int, *, durability: str = "process") -> Trial:
             def work() -> None:
                 execute, next_token, time = connection.execute, raw.next_token, raw.time
                 for key, value in zip(keys, values, strict=True):
-                    execute(raw.PUT, (key, f"{next_token():x}", time(), len(value), "{}", value))
+                    execute(raw.PUT, (key, hex(next_token()), time(), len(value), "{}", value))
 
             yield work
             connection.close()
@@ -132,7 +132,7 @@ def put_metadata(lab: Lab) -> Trial:
                 execute, next_token, time = connection.execute, raw.next_token, raw.time
                 for key, value, metadata in items:
                     text = encode(metadata)
-                    execute(raw.PUT, (key, f"{next_token():x}", time(), len(value), text, value))
+                    execute(raw.PUT, (key, hex(next_token()), time(), len(value), text, value))
 
             yield work
             connection.close()
@@ -219,7 +219,9 @@ def _readers(lab: Lab, directory: Path, keys: list[str]) -> dict[str, Contender]
 
         yield work
 
-    assert all(store.read(key) == connection.execute(raw.READ, (key,)).fetchone()[0] for key in keys[:99])
+    assert all(
+        store.read(key) == connection.execute(raw.READ, (key,)).fetchone()[0] for key in keys[:99]
+    )
     return {"encore": encore, "R": limit}
 
 
@@ -328,7 +330,7 @@ def put_million(lab: Lab) -> Trial:
         def work() -> None:
             execute, next_token, time = connection.execute, raw.next_token, raw.time
             for key, value in zip(keys, values, strict=True):
-                execute(raw.PUT, (key, f"{next_token():x}", time(), len(value), "{}", value))
+                execute(raw.PUT, (key, hex(next_token()), time(), len(value), "{}", value))
 
         yield work
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from encore.errors import StoreError
 from encore.events.abstract_event_manager import BaseEventManager
-from encore.keys.rules import prefix_end
+from encore.keys.rules import check_key, prefix_end
 from encore.storage.template import Record, Staged
 from encore.storage.transactions.locks import WriterLock
 from encore.storage.transactions.owners import new_token
@@ -69,10 +69,7 @@ class DictStore(StagedStore):
     # -- the four hooks ---------------------------------------------------------------------------
 
     def _lookup(self, key: str) -> Record | None:
-        try:
-            return self._data.get(key)
-        except TypeError:  # unhashable: no key, as the caller will find
-            return None
+        return self._data.get(key)
 
     def _keys(self, prefix: str, start_after: str | None) -> Iterator[str]:
         self._data.get("")  # a closed store says so here rather than at the first key
@@ -113,6 +110,8 @@ class DictStore(StagedStore):
         return True
 
     def _read(self, key: str) -> bytes | None:
+        if type(key) is not str:
+            check_key(key)
         record = self._record(key)
         if record is None:
             return None
@@ -138,6 +137,7 @@ class _KeyIndex:
     def __init__(self, data: dict[str, Record | None]) -> None:
         self._data = data
         self._sorted: list[str] = []
+        self._known: set[str] = set()  # what is in the list: a key may be removed and come again
         self._sorting = threading.Lock()
         self.new: list[str] = []
         self.removed = 0
@@ -146,20 +146,25 @@ class _KeyIndex:
         self.new.extend(keys)
 
     def _current(self) -> list[str]:
+        """The keys in order, with some that have been removed; never changed afterwards."""
         if not self.new and self.removed <= len(self._sorted) // 2 + _PAGE:
             return self._sorted
         with self._sorting:
+            keys = self._sorted
+            if self.removed > len(keys) // 2 + _PAGE:
+                self.removed = 0
+                keys = [key for key in keys if key in self._data]
+                self._known = set(keys)
             # Writers append without this lock, so take what is there by now and leave the list.
-            count, removed, self.removed = len(self.new), self.removed, 0
-            data = self._data
-            # A new list: scans that are under way go on over the old one.
-            keys = [key for key in self._sorted if key in data] if removed else self._sorted[:]
-            keys += self.new[:count]
-            keys.sort()
-            # A key that was removed and set again stands there twice.
-            self._sorted = [*dict.fromkeys(keys)] if removed else keys
+            count = len(self.new)
+            fresh = {key for key in self.new[:count] if key not in self._known}
+            if fresh:
+                keys = [*keys, *fresh]
+                keys.sort()
+                self._known |= fresh
+            self._sorted = keys
             del self.new[:count]
-            return self._sorted
+            return keys
 
     def scan(self, prefix: str, start_after: str | None) -> Iterator[str]:
         data = self._data

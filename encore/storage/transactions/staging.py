@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from encore.events.abstract_event_manager import BaseEventManager
+from encore.keys.rules import check_key
 from encore.storage.template import Record, Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.locks import WriterLock
@@ -104,10 +105,12 @@ class StagedStore(Store):
         return self._lookup(key)
 
     def _find(self, key: str) -> Value | None:
+        check_key(key)
         record = self._record(key)
         return None if record is None else Value.of(*record)  # type: ignore[arg-type]
 
     def _has(self, key: str) -> bool:
+        check_key(key)
         return self._record(key) is not None
 
     def _scan(self, prefix: str, start_after: str | None) -> Iterator[str]:

@@ -18,6 +18,7 @@ from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.connections import Held, Settings
 
 COMMIT_BYTES = 4 * 1024 * 1024
+_ROWS_AT_ONCE = 4  # twice as fast as one; eight and more leave the processor's cache
 
 
 class Version(Protocol):
@@ -56,20 +57,26 @@ class Blob:
         return b"".join(self.chunks(start, end, sql.CHUNK_BYTES))
 
     def chunks(self, start: int, end: int, buffer_size: int) -> Iterator[bytes]:
+        first, stop = start // sql.CHUNK_BYTES, -(-end // sql.CHUNK_BYTES)
+        for number in range(first, stop, _ROWS_AT_ONCE):
+            after = min(number + _ROWS_AT_ONCE, stop)
+            for place, chunk in enumerate(self._rows(number, after), number):
+                base = place * sql.CHUNK_BYTES
+                if base < start or base + len(chunk) > end:
+                    chunk = chunk[max(start - base, 0) : end - base]
+                if len(chunk) <= buffer_size:
+                    yield chunk
+                else:
+                    for at in range(0, len(chunk), buffer_size):
+                        yield chunk[at : at + buffer_size]
+
+    def _rows(self, first: int, stop: int) -> list[bytes]:
         connection = self._version.connection()
-        for number in range(start // sql.CHUNK_BYTES, -(-end // sql.CHUNK_BYTES)):
-            row = connection.execute(sql.READ_CHUNK, (self.blob + number,)).fetchone()
-            if row is None:
-                raise self._version.missing(number)
-            base = number * sql.CHUNK_BYTES
-            chunk = row[0]
-            if base < start or base + len(chunk) > end:
-                chunk = chunk[max(start - base, 0) : end - base]
-            if len(chunk) <= buffer_size:
-                yield chunk
-            else:
-                for at in range(0, len(chunk), buffer_size):
-                    yield chunk[at : at + buffer_size]
+        places = (self.blob + first, self.blob + stop - 1)
+        rows = connection.execute(sql.READ_CHUNKS, places).fetchall()
+        if len(rows) != stop - first:
+            raise self._version.missing(first + len(rows))
+        return [data for (data,) in rows]
 
     def close(self) -> None:
         self._version.release()
@@ -176,7 +183,8 @@ class SnapshotPool:
         with self._lock:
             held = self._idle.pop() if self._idle else None
         if held is None:
-            held = Held(self._settings.connect())
+            # Large values pass through once: a cache would only grow.
+            held = Held(self._settings.connect(cache_kib=1000))
         held.connection.execute("BEGIN")
         return Snapshot(held, self)
 

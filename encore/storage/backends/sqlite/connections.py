@@ -47,7 +47,7 @@ class Settings:
     readonly: bool
     page_size: int
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self, cache_kib: int = 8000) -> sqlite3.Connection:
         """Open a connection and make its settings; the file must be there."""
         connection = sqlite3.connect(
             f"file:{quote(os.path.abspath(self.path))}?{self._mode()}",
@@ -57,7 +57,7 @@ class Settings:
             check_same_thread=False,
         )
         try:
-            self._adjust(connection)
+            self._adjust(connection, cache_kib)
         except BaseException:
             connection.close()
             raise
@@ -79,7 +79,7 @@ class Settings:
             return "mode=ro&immutable=1"  # no log can be there, and none be made
         return "mode=ro"
 
-    def _adjust(self, connection: sqlite3.Connection) -> None:
+    def _adjust(self, connection: sqlite3.Connection, cache_kib: int) -> None:
         if sqlite3.sqlite_version_info < _OLDEST:
             raise UnsupportedError(
                 f"SQLite {sqlite3.sqlite_version} is too old; encore needs 3.38 or newer"
@@ -87,8 +87,8 @@ class Settings:
         for pragma in (
             # Off, it would forbid JSON in indexes. The schema is checked word by word instead.
             "trusted_schema=ON",
-            "cell_size_check=ON",
-            "cache_size=-8000",
+            "cell_size_check=OFF",  # it would look at every page again on each access
+            f"cache_size=-{cache_kib}",
             "mmap_size=1073741824",
             "secure_delete=FAST",  # ON, a common default, makes deleting ten times slower
             "temp_store=MEMORY",

@@ -1,39 +1,35 @@
 """Metadata queries: what SQLite can decide, and what is left to Python.
 
-``json_extract(metadata, '$."field"')`` gives a field as an SQL value. The same expression, with the
-key behind it, makes a declared index, which then covers the query. SQL values are coarser than
-JSON: true is 1, and a list is its text. Where that could matter, ``json_type`` is asked as well.
+``metadata -> '$."field"'`` is the JSON text of a field, which tells types apart as JSON does:
+``"1"``, ``1`` and ``true`` are three texts. All metadata is written by one encoder, so equal
+scalars have equal texts; only a number may have two, as an integer and as a fraction. The same
+expression, with the key behind it, makes a declared index, which then covers the query. (Its
+sibling ``json_extract`` gives SQL values, which confuse true with 1 and end at a NUL.)
 
-What SQL cannot decide is compared in Python: lists and objects (the order of names), numbers beyond
-64 bits, and fields whose name cannot be written into a path. For a fraction SQL narrows the search
-to its neighbourhood, since its reading of decimal digits may be off in the last place. Only this
-folder imports this module.
+What texts cannot decide is compared in Python: lists and objects (the order of names), and fields
+whose name cannot be written into a path. Only this folder imports this module.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from encore.errors import ConfigError
 from encore.storage.backends.sqlite import statements as sql
-from encore.storage.metadata import decode_metadata, matches
+from encore.storage.metadata import decode_metadata, encode_metadata, matches
 
 _PLAIN_NAME = re.compile(r"""[^"'\\\x00-\x1f\[\]]{1,200}""")
 _PREFIX = "field_"
-_INTEGERS = range(-(1 << 63), 1 << 63)
-_EXACT = 1 << 53  # below it every integer is a float
-_NEIGHBOURHOOD = 1e-12  # relative; some thousand times what reading digits can be off
-
-_Condition = tuple[str, list[Any], bool]
 
 
-def field_expression(name: str, function: str = "json_extract") -> str | None:
-    """The SQL for a field; None if its name does not fit into a path."""
+def field_expression(name: str) -> str | None:
+    """The SQL for the JSON text of a field; None if its name does not fit into a path."""
     if _PLAIN_NAME.fullmatch(name) is None or not name.isascii():
         return None
-    return f"""{function}(metadata,'$."{name}"')"""
+    return f"""metadata -> '$."{name}"'"""
 
 
 def index_statements(fields: Iterable[str]) -> dict[str, str]:
@@ -66,38 +62,17 @@ def is_our_index(index: str, statement: str) -> bool:
         return False
 
 
-def _condition(name: str, value: Any) -> _Condition | None:
-    """SQL that holds where a field has a value, its parameters, and whether it decides alone.
-
-    None where SQL can say nothing.
-    """
-    extracted, kind = field_expression(name), field_expression(name, "json_type")
-    if extracted is None:
+def _texts(value: Any) -> list[str] | None:
+    """The JSON texts that a scalar can have in metadata; None where texts do not decide."""
+    if isinstance(value, (dict, list)):
         return None
-    if value is None:
-        return f"{extracted} IS NULL AND {kind}='null'", [], True
-    if isinstance(value, bool):
-        return f"{extracted}=? AND {kind}=?", [int(value), str(value).lower()], True
-    if isinstance(value, str):
-        if not value.isprintable():
-            return None
-        if value.startswith(("[", "{")):
-            return f"{extracted}=? AND {kind}='text'", [value], True
-        return f"{extracted}=?", [value], True
-    if isinstance(value, (int, float)):
-        return _number(value, extracted, kind)
-    return None
-
-
-def _number(value: float, extracted: str, kind: str | None) -> _Condition | None:
-    if not float(value).is_integer():
-        spread = abs(value) * _NEIGHBOURHOOD
-        return f"{extracted} BETWEEN ? AND ?", [value - spread, value + spread], False
-    if int(value) not in _INTEGERS:
-        return None
-    if value in (0, 1):
-        return f"{extracted}=? AND {kind} IN ('integer','real')", [int(value)], True
-    return f"{extracted}=?", [int(value)], abs(value) < _EXACT
+    numbers = [value]
+    if not isinstance(value, bool) and isinstance(value, (int, float)):
+        with suppress(OverflowError):
+            numbers += [other for other in (int(value), float(value)) if other == value]
+        if value == 0:
+            numbers += [0.0, -0.0]
+    return sorted({encode_metadata({"": number})[4:-1] for number in numbers})
 
 
 class Search:
@@ -111,15 +86,16 @@ class Search:
 
     def __init__(self, where: Mapping[str, Any]) -> None:
         self.rest: dict[str, Any] = {}
-        self._parameters: list[Any] = []
+        self._parameters: list[str] = []
         self._conditions = ""
         for name, value in where.items():
-            condition = _condition(name, value)
-            if condition is not None:
-                self._conditions += f" AND {condition[0]}"
-                self._parameters += condition[1]
-            if condition is None or not condition[2]:
+            expression, texts = field_expression(name), _texts(value)
+            if expression is None or texts is None:
                 self.rest[name] = value
+                continue
+            places = ",".join("?" * len(texts))
+            self._conditions += f" AND {expression} IN ({places})"
+            self._parameters += texts
 
     def pages(self, execute: Any, columns: str) -> Iterator[list[tuple[Any, ...]]]:
         """Yield pages of rows in the order of the keys; the first column is the key."""

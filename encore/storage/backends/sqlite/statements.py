@@ -118,7 +118,7 @@ DELETE_IN_BOUNDED = DELETE_IN + " AND key<?"
 
 NEXT_BLOB = f"SELECT ((coalesce(max(id),0) >> {CHUNK_BITS}) + 1) << {CHUNK_BITS} FROM chunk"
 ADD_CHUNK = "INSERT INTO chunk(id,data) VALUES(?,?)"
-READ_CHUNK = "SELECT data FROM chunk WHERE id=?"
+READ_CHUNKS = "SELECT data FROM chunk WHERE id BETWEEN ? AND ? ORDER BY id"
 DROP_CHUNKS = f"DELETE FROM chunk WHERE id BETWEEN ?1 AND ?1+{CHUNK_SPAN}"
 COPY_CHUNKS = (
     "INSERT INTO chunk(id,data) SELECT id-?1+?2, data FROM chunk"
