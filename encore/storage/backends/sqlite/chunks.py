@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from encore.errors import ConflictError, CorruptValueError
+from encore.errors import ConflictError, CorruptValueError, StoreError
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.connections import Held, Settings
 
@@ -29,9 +30,6 @@ class Version(Protocol):
 
     def missing(self, number: int) -> Exception:
         """The error for a chunk that ought to be there."""
-
-    def release(self) -> None:
-        """They are not needed any more."""
 
 
 class Blob:
@@ -79,7 +77,8 @@ class Blob:
         return [data for (data,) in rows]
 
     def close(self) -> None:
-        self._version.release()
+        # The snapshot goes back when the last value that shares it lets go.
+        self._version = _CLOSED
 
 
 class StagedBlob(Blob):
@@ -133,8 +132,18 @@ class TransactionVersion:
             "this value was written in a block that has been undone since; get it again"
         )
 
-    def release(self) -> None:
-        pass
+
+class _Closed:
+    """What a value sees that has been closed."""
+
+    def connection(self) -> sqlite3.Connection:
+        raise ValueError("I/O operation on a closed value")
+
+    def missing(self, number: int) -> Exception:
+        return ValueError("I/O operation on a closed value")
+
+
+_CLOSED = _Closed()
 
 
 class Snapshot:
@@ -151,14 +160,17 @@ class Snapshot:
 
     def connection(self) -> sqlite3.Connection:
         if self._held is None:
-            raise ValueError("the value has been closed")
+            raise StoreError("the store of this value has been closed")
         return self._held.connection
 
     def missing(self, number: int) -> Exception:
         return CorruptValueError(f"chunk {number} of a value is gone: the file is damaged")
 
-    def release(self) -> None:
-        """Shared with others perhaps: the connection goes back when nobody refers to it."""
+    def end(self) -> None:
+        """The store is being closed: values that still refer to this moment lose it."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
     def __del__(self) -> None:
         held, self._held = self._held, None
@@ -175,6 +187,7 @@ class SnapshotPool:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._idle: list[Held] = []
+        self._out: weakref.WeakSet[Snapshot] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -186,7 +199,9 @@ class SnapshotPool:
             # Large values pass through once: a cache would only grow.
             held = Held(self._settings.connect(cache_kib=1000))
         held.connection.execute("BEGIN")
-        return Snapshot(held, self)
+        snapshot = Snapshot(held, self)
+        self._out.add(snapshot)
+        return snapshot
 
     def give_back(self, held: Held) -> None:
         """Take a connection back; called from destructors, so it never raises."""
@@ -201,8 +216,10 @@ class SnapshotPool:
             self._idle.append(held)
 
     def close(self) -> None:
-        """Close what is idle now, and the rest when it comes back."""
+        """Close all of them, those that are out as well."""
         self._closed = True
+        for snapshot in list(self._out):
+            snapshot.end()
         with self._lock:
             idle, self._idle = self._idle, []
         for held in idle:

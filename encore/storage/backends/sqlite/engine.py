@@ -107,8 +107,11 @@ class SqliteEngine(Store):
             self._pool.close()
         if not self._settings.readonly:
             # So that the one file is all there is to it: for mailing it, or copying it away.
+            # If others use it still, the last of them does that.
             with suppress(sqlite3.Error):
-                self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection = self._connection()
+                connection.execute("PRAGMA busy_timeout=0")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for held in list(self._connections):
             held.close()
         if self._private is not None:
@@ -191,7 +194,7 @@ class SqliteEngine(Store):
         if owner.context is not None:
             raise LockTimeoutError(
                 f"another task of this thread has the transaction {owner.context.notes!r} of "
-                f"{self!r} open, and waiting for it here would stop it too; use AsyncStore",
+                f"{self!r} open, and waiting for it here would stop it, too",
                 store=self,
             )
         connection = owner.connection or self._connect()
@@ -206,7 +209,7 @@ class SqliteEngine(Store):
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise translate(error, self, "begin") from error
+                raise translate(error, self, "begin", timeout=context.timeout) from error
             raise
         owner.garbage = [[]]
         owner.last_blob = 0
@@ -261,14 +264,13 @@ class SqliteEngine(Store):
         except sqlite3.Error as error:
             raise translate(error, self, "rollback") from error
 
-    def _who_holds_it(self) -> str:
+    def _who_holds_it(self, timeout: float) -> str:
         writing = self._writing
         if writing is not None:
             thread, since = writing
-            return held_message(
-                self.path, f"thread {thread.name!r}", time.monotonic() - since, self.timeout
-            )
-        return describe_holder(self._settings.path, self.timeout, self.timeout)
+            waited = time.monotonic() - since
+            return held_message(self.path, f"thread {thread.name!r}", waited, timeout)
+        return describe_holder(self._settings.path, timeout, timeout)
 
 
 def _remove_private(directory: str, process: int) -> None:

@@ -25,7 +25,12 @@ _WAL_WRITE_LOCK = 120  # the byte of the -shm file that a writer locks: sqlite.o
 
 
 def translate(
-    error: sqlite3.Error, store: Any, operation: str, key: str | None = None
+    error: sqlite3.Error,
+    store: Any,
+    operation: str,
+    key: str | None = None,
+    *,
+    timeout: float | None = None,
 ) -> EncoreError:
     """Return the error to raise ``from`` the engine's.
 
@@ -36,12 +41,16 @@ def translate(
     operation : str
         What was attempted.
     key : str, optional
+    timeout : float, optional
+        Seconds it waited for other writers; default: the store's.
     """
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     what = f"{operation} of {key!r} in {store!r}" if key else f"{operation} in {store!r}"
     context: dict[str, Any] = {"store": store, "operation": operation, "key": key}
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return LockTimeoutError(store._who_holds_it(), **context)
+        return LockTimeoutError(
+            store._who_holds_it(store.timeout if timeout is None else timeout), **context
+        )
     if primary == sqlite3.SQLITE_FULL:
         return StoreFullError(
             f"{what}: no room left on the disk; nothing was changed. Free some and try again",

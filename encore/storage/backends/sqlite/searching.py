@@ -3,8 +3,9 @@
 ``metadata -> '$."field"'`` is the JSON text of a field, which tells types apart as JSON does:
 ``"1"``, ``1`` and ``true`` are three texts. All metadata is written by one encoder, so equal
 scalars have equal texts; only a number may have two, as an integer and as a fraction. The same
-expression, with the key behind it, makes a declared index, which then covers the query. (Its
-sibling ``json_extract`` gives SQL values, which confuse true with 1 and end at a NUL.)
+expression, with the key behind it, makes a declared index, in which the keys of a query are found
+in their order. (Its sibling ``json_extract`` gives SQL values, which confuse true with 1 and end
+at a NUL.)
 
 What texts cannot decide is compared in Python: lists and objects (the order of names), and fields
 whose name cannot be written into a path. Only this folder imports this module.
