@@ -16,7 +16,7 @@ from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key, prefix_end
 from encore.storage.template import Record, Staged
 from encore.storage.transactions.locks import WriterLock
-from encore.storage.transactions.owners import new_token
+from encore.storage.transactions.owners import next_number, token_text
 from encore.storage.transactions.staging import Batch, StagedOwner, StagedStore
 
 _PAGE = 1000
@@ -69,7 +69,11 @@ class DictStore(StagedStore):
     # -- the four hooks ---------------------------------------------------------------------------
 
     def _lookup(self, key: str) -> Record | None:
-        return self._data.get(key)
+        record = self._data.get(key)
+        if record is None:
+            return None
+        token: Any = record[5]
+        return record if isinstance(token, str) else (*record[:5], token_text(token))
 
     def _keys(self, prefix: str, start_after: str | None) -> Iterator[str]:
         self._data.get("")  # a closed store says so here rather than at the first key
@@ -93,8 +97,9 @@ class DictStore(StagedStore):
     # -- accelerations ----------------------------------------------------------------------------
 
     def _put_plain(self, key: str, data: bytes, text: str) -> bool:
-        # One write by itself, in as few steps as there can be. Whatever is out of the ordinary
-        # (a listener, a transaction, somebody else writing) is left to the general way.
+        # One write by itself, in as few steps as there can be: even the text of its token is made
+        # only when somebody reads it. Whatever is out of the ordinary (a listener, a transaction,
+        # somebody else writing) is left to the general way.
         if self._heard() or self._owner.overlay is not None or not self._free.acquire(False):
             return False
         try:
@@ -102,9 +107,9 @@ class DictStore(StagedStore):
             now = time.time()
             if old is None:
                 self._index.new.append(key)
-                self._kept[key] = (data, text, len(data), now, now, new_token())
+                self._kept[key] = (data, text, len(data), now, now, next_number())
             else:
-                self._kept[key] = (data, text, len(data), old[3], now, new_token())
+                self._kept[key] = (data, text, len(data), old[3], now, next_number())
         finally:
             self._free.release()
         return True
@@ -112,7 +117,7 @@ class DictStore(StagedStore):
     def _read(self, key: str) -> bytes | None:
         if type(key) is not str:
             check_key(key)
-        record = self._record(key)
+        record = self._data.get(key) if self._owner.overlay is None else self._record(key)
         if record is None:
             return None
         content = record[0]

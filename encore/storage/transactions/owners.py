@@ -32,12 +32,22 @@ def _start_counting() -> Iterator[int]:
 _numbers = _start_counting()
 
 
-def new_token() -> str:
-    """Return a token for a version, unlike any other that any process gives out.
+def next_number() -> Any:
+    """Return a number for a version, unlike any other that any process gives out.
 
     A random start, then a count: a few dozen times cheaper than a random number each time.
     """
-    return "%x" % next(_numbers)  # noqa: UP031  half the time of an f-string with a format
+    return next(_numbers)
+
+
+def token_text(number: int) -> str:
+    """The token of a version with this number."""
+    return "%x" % number  # noqa: UP031  half the time of an f-string with a format
+
+
+def new_token() -> str:
+    """Return a token for a version, unlike any other."""
+    return "%x" % next(_numbers)  # noqa: UP031
 
 
 class ForkAware(Protocol):
