@@ -1,0 +1,154 @@
+"""The part of the store that is not about keys: opening and closing, taking turns, errors.
+
+Only ``store`` imports this module.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from encore.errors import EncoreError, LockTimeoutError, StoreError, TransactionError
+from encore.events.abstract_event_manager import BaseEventManager
+from encore.storage.backends.filesystem.committing import Prepared
+from encore.storage.backends.filesystem.failures import translate
+from encore.storage.backends.filesystem.opening import OpenDirectory
+from encore.storage.transactions.staging import StagedStore
+
+# How long closing waits for another thread that is writing.
+_CLOSING_SECONDS = 0.25
+
+
+class DirectoryEngine(StagedStore):
+    """A staged store with an open directory; see `FilesystemStore`."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: str = "process",
+        readonly: bool = False,
+        event_manager: BaseEventManager | None = None,
+        timeout: float = 5.0,
+    ) -> None:
+        if durability not in ("process", "power"):
+            raise ValueError(f"durability is 'process' or 'power', not {durability!r}")
+        self.path = os.fspath(path)
+        super().__init__(event_manager=event_manager, timeout=timeout)
+        self._durability = durability
+        self._readonly = readonly
+        self._opening = threading.RLock()
+        self._directory: OpenDirectory | None = None
+        self._release: weakref.finalize[Any, Any] | None = None
+        self._in_memory = 0
+        self._prepared: Prepared | None = None
+
+    def __repr__(self) -> str:
+        return f"<FilesystemStore {self.path!r}>"
+
+    # -- opening and closing ----------------------------------------------------------------------
+
+    def connect(self, credentials: Any = None) -> None:
+        with self._opening:
+            super().connect(credentials)
+
+    def _open(self) -> None:
+        try:
+            if not self._readonly:
+                os.makedirs(self.path, exist_ok=True)
+            directory = OpenDirectory(self.path, self._durability == "power", self._readonly)
+            try:
+                directory.finish_for_others(self.timeout, repr(self))
+            except BaseException:
+                directory.release()
+                raise
+        except (FileExistsError, NotADirectoryError) as error:
+            raise StoreError(
+                f"{self.path!r} is not a directory", store=self, operation="open"
+            ) from error
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"there is no directory {self.path!r}", store=self, operation="open"
+            ) from error
+        except OSError as error:
+            raise translate(error, self, "open", writing=not self._readonly) from error
+        self._directory = directory
+        self._release = weakref.finalize(self, directory.release)
+
+    def _ready(self) -> OpenDirectory:
+        """The open directory; opens it on its first use."""
+        self._opened()
+        assert self._directory is not None
+        return self._directory
+
+    def close(self) -> None:
+        if self._pending is not None and self._owner.context is None:
+            try:
+                self._writer.acquire(_CLOSING_SECONDS)  # clears up after a thread that has died
+            except LockTimeoutError as error:
+                raise TransactionError(
+                    f"{self!r} cannot be closed: another thread has a transaction open",
+                    store=self,
+                    operation="close",
+                ) from error
+            self._writer.release()
+        super().close()
+
+    def _close(self) -> None:
+        self._directory = None
+        if self._release is not None:
+            self._release()
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._opening = threading.RLock()
+        if self._directory is not None:
+            self._directory.after_fork()
+
+    def _describe(self) -> dict[str, Any]:
+        directory = self._directory
+        return {
+            "path": self.path,
+            "readonly": self._readonly,
+            "durability": self._durability,
+            "folding": None if directory is None else directory.folding,
+        }
+
+    def _enter_writer(self, timeout: float) -> None:
+        with self._translated("begin"):
+            (self._directory or self._ready()).enter(timeout, repr(self))
+        self._in_memory, self._prepared = 0, None
+
+    def _leave_writer(self) -> None:
+        if self._directory is not None:
+            self._directory.leave()
+
+    # -- errors -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _translated(
+        self, operation: str, key: str | None = None, *, writing: bool = True
+    ) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._trouble(error, operation, key, writing=writing) from error
+
+    def _trouble(
+        self, error: OSError, operation: str, key: str | None = None, *, writing: bool = True
+    ) -> EncoreError:
+        directory = self._directory
+        if directory is None or not directory.has_vanished():
+            return translate(error, self, operation, key, writing=writing)
+        return self._vanished(operation)
+
+    def _vanished(self, operation: str) -> StoreError:
+        return StoreError(
+            f"{operation} in {self!r}: the directory has been removed",
+            store=self,
+            operation=operation,
+        )

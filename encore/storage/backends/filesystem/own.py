@@ -1,0 +1,267 @@
+"""The store's own folder ``.encore``: what is in it, and when it comes into being.
+
+::
+
+    .encore/format.json    which format; whether names are made for Windows
+    .encore/clashes        if it is there, names in clash form may be
+    .encore/lock           held by whoever writes
+    .encore/meta/          sidecars
+    .encore/tmp/           temporary files, a folder for each store that writes
+    .encore/txn/           commits of several keys
+
+Reading makes none of this: the first write does. Permissions are the ordinary ones, since the
+metadata is no more secret than the files it describes, and a directory that several people may
+write should stay so.
+
+Only this subpackage imports this module.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+
+from encore.errors import StoreError, UnsupportedError
+from encore.keys.filenames import ON_WINDOWS
+from encore.storage.backends.filesystem.journal import Journal, is_pending
+from encore.storage.backends.filesystem.layout import OWN_FOLDER, Tree
+from encore.storage.backends.filesystem.locking import FileLock, try_lock
+from encore.storage.backends.filesystem.publishing import Publisher
+from encore.storage.backends.filesystem.session import Session, sweep
+from encore.storage.backends.filesystem.sidecars import Sidecars
+from encore.storage.backends.filesystem.system import (
+    CREATE,
+    READ,
+    Folder,
+    close_folder,
+    exists_at,
+    list_folder,
+    make_folder,
+    open_at,
+    open_folder,
+    read_all,
+    rename_at,
+    rmdir_at,
+    unlink_at,
+    write_all,
+)
+from encore.storage.transactions.owners import new_token
+
+_FORMAT = 1
+_FORMAT_FILE = "format.json"
+_LOCK = "lock"
+_CLASHES = "clashes"
+
+
+def read_format(root: Folder) -> bool | None:
+    """Return whether the names of a store are made for Windows; None if it does not say.
+
+    Raises
+    ------
+    UnsupportedError
+        A newer encore wrote the store.
+    """
+    try:
+        own = open_folder(root, OWN_FOLDER)
+    except OSError:
+        return None
+    try:
+        descriptor = open_at(own, _FORMAT_FILE, READ)
+        try:
+            told = json.loads(read_all(descriptor))
+            version, windows = int(told["format"]), bool(told["windows"])
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    finally:
+        close_folder(own)
+    if version > _FORMAT:
+        raise UnsupportedError(
+            f"the directory has format {version}, and this encore knows {_FORMAT}; update encore"
+        )
+    return windows
+
+
+def may_clash(root: Folder) -> bool:
+    """Whether there may be names in clash form: on a file system that folds names, in a tree that
+    was there before its own folder, and in one that was either once."""
+    try:
+        own = open_folder(root, OWN_FOLDER)
+    except OSError:
+        return True
+    try:
+        return exists_at(own, _CLASHES)
+    finally:
+        close_folder(own)
+
+
+def open_sidecars(root: Folder) -> Sidecars | None:
+    """Return the sidecars of a store for reading, None if it has none yet."""
+    try:
+        own = open_folder(root, OWN_FOLDER)
+    except OSError:
+        return None
+    try:
+        return Sidecars(open_folder(own, "meta"), None, False)
+    except OSError:
+        return None
+    finally:
+        close_folder(own)
+
+
+def is_unfinished(root: Folder) -> bool:
+    """Whether somebody died in the middle of a commit, and nobody has carried it out yet."""
+    try:
+        own = open_folder(root, OWN_FOLDER)
+    except OSError:
+        return False
+    try:
+        with suppress(OSError):
+            folder = open_folder(own, "txn")
+            try:
+                if not is_pending(folder):
+                    return False
+            finally:
+                close_folder(folder)
+            lock = open_at(own, _LOCK, READ)
+            try:
+                return try_lock(lock)
+            finally:
+                os.close(lock)
+        return False
+    finally:
+        close_folder(own)
+
+
+class Own:
+    """The own folder of a store that writes.
+
+    Parameters
+    ----------
+    tree : Tree
+    durable : bool
+        Whether to wait for the disk.
+
+    Attributes
+    ----------
+    lock : FileLock
+    session : Session
+    sidecars : Sidecars
+    publisher : Publisher
+    journal : Journal
+    recovered : bool
+        Whether `recover` has been run.
+    """
+
+    def __init__(self, tree: Tree, durable: bool) -> None:
+        self._folders: list[Folder] = []
+        self._root = tree.root
+        try:
+            was_empty = not [*list_folder(tree.root)]
+            own = self._folder(tree.root, OWN_FOLDER)
+            self.folder = own
+            if was_empty and not tree.folding:
+                tree.may_clash = False
+            elif tree.may_clash:
+                self.expect_clashes()
+            _write_format(own)
+            self._sessions = self._folder(own, "tmp")
+            self._lists = self._folder(own, "txn")
+            meta = self._meta = self._folder(own, "meta")
+            self.lock = FileLock(own, _LOCK)
+        except BaseException:
+            self._close_folders()
+            raise
+        try:
+            self.session = Session(self._sessions)
+        except BaseException:
+            self.lock.close()
+            self._close_folders()
+            raise
+        self.durable = durable
+        self.recovered = False
+        self.sidecars = Sidecars(meta, self._rewrite, durable)
+        self.publisher = Publisher(tree, self.sidecars, self.session, durable)
+        self.journal = Journal(self._lists, self._sessions, self.publisher)
+
+    def expect_clashes(self) -> None:
+        """Note down, for good, that there may be names in clash form."""
+        os.close(open_at(self.folder, _CLASHES, os.O_CREAT | os.O_WRONLY))
+
+    def _folder(self, parent: Folder, name: str) -> Folder:
+        try:
+            folder = make_folder(parent, name)
+        except NotADirectoryError as error:
+            raise StoreError(
+                f"{name!r} in the directory is not the store's own folder, but a file or a link"
+            ) from error
+        self._folders.append(folder)
+        return folder
+
+    def _rewrite(self, lines: bytes) -> tuple[Folder, str]:
+        return self.session.folder, self.session.write(lines, self.durable)
+
+    def recover(self) -> None:
+        """Finish or undo what others left when they died. The lock is held."""
+        self.journal.recover()
+        sweep(self._sessions, self.publisher.forget)
+        self.lock.withdraw()
+        self.recovered = True
+
+    def close(self) -> None:
+        """Leave nothing open, no temporary files, and no own folder that says nothing."""
+        try:
+            if self.lock.take():  # kept until the file is closed
+                self.session.close()
+                self._remove_if_empty()
+            else:
+                self.session.close()
+        finally:
+            self.lock.close()
+            self._close_folders()
+
+    def _remove_if_empty(self) -> None:
+        """Remove the own folder if there are neither records nor commits nor other writers.
+
+        Another writer may be opening it at this moment. Either its session is in ``tmp`` already,
+        and that cannot be removed, or it will find no ``tmp`` to put it into, and begin anew.
+        """
+        if [*list_folder(self._meta)] or [*list_folder(self._lists)]:
+            return
+        with suppress(OSError):
+            rmdir_at(self.folder, "tmp")
+            aside = f"%=-{new_token()}"  # no name that a key can have
+            rename_at(self._root, OWN_FOLDER, self._root, aside)
+            for name in (_FORMAT_FILE, _CLASHES, _LOCK):
+                with suppress(FileNotFoundError):
+                    unlink_at(self.folder, name)
+            for name in ("txn", "meta"):
+                rmdir_at(self.folder, name)
+            rmdir_at(self._root, aside)
+
+    def let_go(self) -> None:
+        """Close what was inherited by a fork."""
+        self.session.let_go()
+        self.lock.close()
+        self._close_folders()
+
+    def _close_folders(self) -> None:
+        while self._folders:
+            close_folder(self._folders.pop())
+
+
+def _write_format(own: Folder) -> None:
+    with suppress(FileNotFoundError):
+        os.close(open_at(own, _FORMAT_FILE, READ))
+        return
+    name = f"{_FORMAT_FILE}.{os.getpid()}"
+    with suppress(FileExistsError):
+        descriptor = open_at(own, name, CREATE)
+        try:
+            write_all(descriptor, json.dumps({"format": _FORMAT, "windows": ON_WINDOWS}).encode())
+        finally:
+            os.close(descriptor)
+        with suppress(FileNotFoundError):
+            rename_at(own, name, own, _FORMAT_FILE)
