@@ -1,0 +1,69 @@
+"""Memory stays flat, however large the value."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stores import STORES, StoreUnderTest
+
+from encore.storage.template import Store
+from encore.testing.sources import Generated, pattern
+
+_SIZE = 200 << 20
+_LIMIT = 16 << 20
+
+DISKS = [entry for entry in STORES if entry.shared]
+
+
+def _peak(work: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def _read_all(store: Store) -> int:
+    with store.get_data("large") as stream:
+        return sum(map(len, iter(lambda: stream.read(1 << 20), b"")))
+
+
+@pytest.mark.parametrize("entry", DISKS, ids=str)
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a transaction"])
+def test_a_long_stream_passes_in_constant_memory(
+    entry: StoreUnderTest, directory: Path, inside: bool
+) -> None:
+    with entry.open(directory) as store:
+        pattern(1 << 20)
+        if inside:
+            with store.transaction():
+                assert _peak(lambda: store.put("large", Generated(_SIZE))) < _LIMIT
+                assert _peak(lambda: store.copy("large", "copy")) < _LIMIT
+                store.delete("copy")
+        else:
+            assert _peak(lambda: store.put("large", Generated(_SIZE))) < _LIMIT
+        assert store.get("large").size == _SIZE
+        assert _peak(lambda: _read_all(store)) < _LIMIT
+        with store.get_data_range("large", _SIZE - 100) as stream:
+            assert len(stream.read()) == 100
+
+
+@pytest.mark.parametrize("entry", DISKS, ids=str)
+def test_a_file_without_lines_passes_in_constant_memory(
+    entry: StoreUnderTest, directory: Path, tmp_path: Path
+) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    with open(source, "wb") as file:
+        file.truncate(_SIZE)
+    with entry.open(directory) as store:
+        assert _peak(lambda: store.from_file("large", source)) < _LIMIT
+        with open(source, "rb") as file:
+            assert _peak(lambda: store.put("large", file)) < _LIMIT
+        assert _peak(lambda: store.to_file("large", target)) < _LIMIT
+    assert target.stat().st_size == _SIZE
+    source.unlink()
+    target.unlink()
