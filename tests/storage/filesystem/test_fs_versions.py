@@ -10,7 +10,7 @@ import pytest
 from fs_tools import OopsError, fail_after, files_of, opened, state_of
 
 from encore.errors import ConflictError, KeyNotFoundError
-from encore.storage.backends.filesystem.sidecars import nanoseconds, seconds, sidecar_name
+from encore.storage.backends.filesystem.records import nanoseconds, seconds, sidecar_name
 from encore.storage.values import Value
 
 

@@ -10,8 +10,10 @@
 ``journal``     several keys as one act
 ``publishing``  one key as one act
 ``sidecars``    metadata beside the data, and why it never belongs to another version
+``records``     what a sidecar says, on one line for each version
 ``session``     temporary files
 ``layout``      where the file of a key is
+``folders``     places in open directories
 ``placing``     room for a file that is to come
 ``locking``     one writer at a time
 ``contents``    the data of values

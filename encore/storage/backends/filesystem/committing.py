@@ -11,7 +11,7 @@ from typing import NamedTuple
 from encore.storage.backends.filesystem.contents import FileVersion, StagedFile
 from encore.storage.backends.filesystem.journal import Act
 from encore.storage.backends.filesystem.own import Own
-from encore.storage.backends.filesystem.sidecars import Fields, sidecar_name
+from encore.storage.backends.filesystem.records import Fields, sidecar_name
 from encore.storage.backends.filesystem.system import exists_at
 from encore.storage.backends.filesystem.writing import Writer
 from encore.storage.metadata import EMPTY

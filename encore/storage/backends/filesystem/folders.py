@@ -1,4 +1,4 @@
-"""Directories that are kept open while a writer goes through many keys.
+"""Places in open directories, and directories kept open while a writer goes through many keys.
 
 Walking from the root for each key means opening the same directories again and again: most of the
 time of a commit of thousands of keys. Only this subpackage imports this module.
@@ -7,6 +7,7 @@ time of a commit of thousands of keys. Only this subpackage imports this module.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 
 from encore.storage.backends.filesystem.system import Folder, close_folder, open_folder
@@ -36,6 +37,35 @@ class Handle:
         self.users -= 1
         if not self.is_kept and self.users == 0:
             close_folder(self.folder)
+
+
+class Spot:
+    """A place for a file: a name in an open directory, and what is there.
+
+    Attributes
+    ----------
+    folder : Folder
+    name : str
+    path : str
+        From the root.
+    found : os.stat_result or None
+        Of the regular file that is there.
+    """
+
+    __slots__ = ("_handle", "folder", "found", "name", "path")
+
+    def __init__(self, folder: Folder, name: str, path: str, handle: Handle | None) -> None:
+        self.folder = folder
+        self.name = name
+        self.path = path
+        self.found: os.stat_result | None = None
+        self._handle = handle
+
+    def close(self) -> None:
+        """Give the directory back, unless it is the root."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            handle.release()
 
 
 class KeptFolders:

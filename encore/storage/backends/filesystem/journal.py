@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from encore.storage.backends.filesystem.publishing import Publisher
-from encore.storage.backends.filesystem.sidecars import Fields
+from encore.storage.backends.filesystem.records import Fields
 from encore.storage.backends.filesystem.system import (
     CREATE,
     READ,

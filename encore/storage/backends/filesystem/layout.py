@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 
 from encore.keys.filenames import clash_name, encode_key, marked_name
 from encore.keys.ordering import walk_keys
-from encore.storage.backends.filesystem.folders import Handle, KeptFolders
+from encore.storage.backends.filesystem.folders import Handle, KeptFolders, Spot
 from encore.storage.backends.filesystem.system import (
     Folder,
     close_folder,
@@ -37,35 +37,6 @@ from encore.storage.backends.filesystem.system import (
 )
 
 OWN_FOLDER = ".encore"
-
-
-class Spot:
-    """A place for a file: a name in an open directory, and what is there.
-
-    Attributes
-    ----------
-    folder : Folder
-    name : str
-    path : str
-        From the root.
-    found : os.stat_result or None
-        Of the regular file that is there.
-    """
-
-    __slots__ = ("_handle", "folder", "found", "name", "path")
-
-    def __init__(self, folder: Folder, name: str, path: str, handle: Handle | None) -> None:
-        self.folder = folder
-        self.name = name
-        self.path = path
-        self.found: os.stat_result | None = None
-        self._handle = handle
-
-    def close(self) -> None:
-        """Give the directory back, unless it is the root."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            handle.release()
 
 
 class Tree:
@@ -180,10 +151,8 @@ class Tree:
     def _follow(self, path: str) -> Spot | None:
         """Return the spot of the regular file below the root that a link leads to."""
         self.has_links = True
-        root = os.path.realpath(self.place)
-        target = os.path.realpath(os.path.join(root, path))
-        inside = os.path.relpath(target, root).replace(os.sep, "/")
-        if inside.partition("/")[0] in ("..", ".", OWN_FOLDER) or os.path.isabs(inside):
+        inside = _end_of(self.place, path)
+        if inside is None:
             return None
         try:
             spot = self.parent(inside)
@@ -301,3 +270,11 @@ class Tree:
                 break
             within += name + "/"
         return within[:-1]
+
+
+def _end_of(root: str, path: str) -> str | None:
+    """Return the path from the root at which a link ends, None if that is not below the root."""
+    root = os.path.realpath(root)
+    end = os.path.relpath(os.path.realpath(os.path.join(root, path)), root).replace(os.sep, "/")
+    outside = end.partition("/")[0] in ("..", ".", OWN_FOLDER) or os.path.isabs(end)
+    return None if outside else end

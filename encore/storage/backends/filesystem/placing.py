@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from encore.errors import StoreError
-from encore.storage.backends.filesystem.layout import Spot, Tree
+from encore.storage.backends.filesystem.folders import Spot
+from encore.storage.backends.filesystem.layout import Tree
 from encore.storage.backends.filesystem.system import (
     exists_at,
     is_writable,

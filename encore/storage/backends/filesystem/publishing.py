@@ -23,12 +23,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from encore.storage.backends.filesystem.layout import Spot, Tree
+from encore.storage.backends.filesystem.folders import Spot
+from encore.storage.backends.filesystem.layout import Tree
 from encore.storage.backends.filesystem.placing import Placer
-from encore.storage.backends.filesystem.session import Session
-from encore.storage.backends.filesystem.sidecars import (
+from encore.storage.backends.filesystem.records import (
     Fields,
-    Sidecars,
     from_file,
     gone_line,
     in_place,
@@ -36,6 +35,8 @@ from encore.storage.backends.filesystem.sidecars import (
     sidecar_name,
     signature,
 )
+from encore.storage.backends.filesystem.session import Session
+from encore.storage.backends.filesystem.sidecars import Sidecars
 from encore.storage.backends.filesystem.system import (
     Folder,
     chmod_at,

@@ -17,17 +17,18 @@ from contextlib import closing, suppress
 
 from encore.errors import ConflictError
 from encore.storage.backends.filesystem.contents import SMALL, FileContent, FileVersion
-from encore.storage.backends.filesystem.layout import Spot, Tree
+from encore.storage.backends.filesystem.folders import Spot
+from encore.storage.backends.filesystem.layout import Tree
 from encore.storage.backends.filesystem.own import open_sidecars
-from encore.storage.backends.filesystem.sidecars import (
+from encore.storage.backends.filesystem.records import (
     Fields,
-    Sidecars,
     adopted,
     fitting,
     from_file,
     sidecar_name,
     signature,
 )
+from encore.storage.backends.filesystem.sidecars import Sidecars
 from encore.storage.backends.filesystem.system import (
     READ,
     close_folder,

@@ -19,7 +19,7 @@ from encore.storage.backends.filesystem.contents import (
     StagedFile,
 )
 from encore.storage.backends.filesystem.engine import DirectoryEngine
-from encore.storage.backends.filesystem.writing import Writer, write_chunks
+from encore.storage.backends.filesystem.writing import Source, Writer, write_chunks
 from encore.storage.content import KeyEntry
 from encore.storage.metadata import decode_metadata, select_metadata
 from encore.storage.template import Record, Staged
@@ -186,7 +186,7 @@ class FilesystemStore(DirectoryEngine):
 
     def _stage(self, chunks: Iterator[bytes]) -> Staged:
         writer = self._writer_of_files()
-        source = _Source(chunks)
+        source = Source(chunks)
         try:
             return writer.stage(lambda descriptor: write_chunks(source, descriptor))
         except OSError as error:
@@ -284,18 +284,3 @@ class FilesystemStore(DirectoryEngine):
             raise self._trouble(error, "put", key) from error
         finally:
             self._writer.lock.release()
-
-
-class _Source(Iterator[bytes]):
-    """Chunks of the caller's; remembers an error of theirs, which is not the store's."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self.error: BaseException | None = None
-
-    def __next__(self) -> bytes:
-        try:
-            return next(self._chunks)
-        except OSError as error:
-            self.error = error
-            raise

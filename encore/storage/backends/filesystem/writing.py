@@ -16,7 +16,7 @@ from encore.storage.backends.filesystem.contents import (
     copy_descriptor,
 )
 from encore.storage.backends.filesystem.own import Own
-from encore.storage.backends.filesystem.sidecars import (
+from encore.storage.backends.filesystem.records import (
     Fields,
     file_time,
     in_place,
@@ -203,3 +203,18 @@ def write_chunks(chunks: Iterator[bytes], descriptor: int) -> int:
         write_all(descriptor, chunk)
         size += len(chunk)
     return size
+
+
+class Source(Iterator[bytes]):
+    """Chunks of the caller's; remembers an error of theirs, which is not the store's."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self.error: BaseException | None = None
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except OSError as error:
+            self.error = error
+            raise
