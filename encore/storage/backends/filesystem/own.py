@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
+import weakref
+from contextlib import closing, suppress
 
 from encore.errors import StoreError, UnsupportedError
 from encore.keys.filenames import ON_WINDOWS
@@ -52,6 +53,7 @@ _FORMAT = 1
 _FORMAT_FILE = "format.json"
 _LOCK = "lock"
 _CLASHES = "clashes"
+_ASIDE = "%=-"  # no name that a key can have
 
 
 def read_format(root: Folder) -> bool | None:
@@ -104,7 +106,9 @@ def open_sidecars(root: Folder) -> Sidecars | None:
     except OSError:
         return None
     try:
-        return Sidecars(open_folder(own, "meta"), None, False)
+        sidecars = Sidecars(open_folder(own, "meta"), None, False)
+        weakref.finalize(sidecars, close_folder, sidecars.folder)
+        return sidecars
     except OSError:
         return None
     finally:
@@ -159,7 +163,12 @@ class Own:
         self._folders: list[Folder] = []
         self._root = tree.root
         try:
-            was_empty = not [*list_folder(tree.root)]
+            was_empty = True
+            for name in [entry.name for entry in list_folder(tree.root)]:
+                if name.startswith(_ASIDE):  # somebody died while removing it
+                    _remove_aside(tree.root, name)
+                else:
+                    was_empty = False
             own = self._folder(tree.root, OWN_FOLDER)
             self.folder = own
             if was_empty and not tree.folding:
@@ -228,18 +237,13 @@ class Own:
         Another writer may be opening it at this moment. Either its session is in ``tmp`` already,
         and that cannot be removed, or it will find no ``tmp`` to put it into, and begin anew.
         """
-        if [*list_folder(self._meta)] or [*list_folder(self._lists)]:
+        if _has_entries(self._meta) or _has_entries(self._lists):
             return
         with suppress(OSError):
             rmdir_at(self.folder, "tmp")
-            aside = f"%=-{new_token()}"  # no name that a key can have
+            aside = f"{_ASIDE}{new_token()}"
             rename_at(self._root, OWN_FOLDER, self._root, aside)
-            for name in (_FORMAT_FILE, _CLASHES, _LOCK):
-                with suppress(FileNotFoundError):
-                    unlink_at(self.folder, name)
-            for name in ("txn", "meta"):
-                rmdir_at(self.folder, name)
-            rmdir_at(self._root, aside)
+            _remove_aside(self._root, aside)
 
     def let_go(self) -> None:
         """Close what was inherited by a fork."""
@@ -250,6 +254,27 @@ class Own:
     def _close_folders(self) -> None:
         while self._folders:
             close_folder(self._folders.pop())
+
+
+def _has_entries(folder: Folder) -> bool:
+    with closing(list_folder(folder)) as entries:
+        return next(entries, None) is not None
+
+
+def _remove_aside(root: Folder, name: str) -> None:
+    """Remove an own folder that has been emptied and renamed."""
+    with suppress(OSError):
+        folder = open_folder(root, name)
+        try:
+            for file in (_FORMAT_FILE, _CLASHES, _LOCK):
+                with suppress(FileNotFoundError):
+                    unlink_at(folder, file)
+            for inside in ("txn", "meta"):
+                with suppress(FileNotFoundError):
+                    rmdir_at(folder, inside)
+        finally:
+            close_folder(folder)
+        rmdir_at(root, name)
 
 
 def _write_format(own: Folder) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
@@ -31,7 +32,6 @@ from encore.storage.backends.filesystem.records import (
 from encore.storage.backends.filesystem.sidecars import Sidecars
 from encore.storage.backends.filesystem.system import (
     READ,
-    close_folder,
     is_removed,
     open_at,
     read_all,
@@ -51,12 +51,11 @@ class Reader:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        self._opening = threading.Lock()
         self.sidecars: Sidecars | None = open_sidecars(tree.root)
 
     def close(self) -> None:
-        if self.sidecars is not None:
-            close_folder(self.sidecars.folder)
-            self.sidecars = None
+        self.sidecars = None  # its folder is closed when no thread reads it any more
 
     def has(self, key: str) -> bool:
         """Whether there is a file of a key."""
@@ -190,15 +189,13 @@ class Reader:
 
     def _fields(self, key: str, found: os.stat_result, spot: Spot) -> Fields | None:
         """Return what belongs to a version, None if it is no longer in place."""
-        sidecars = self.sidecars
-        if sidecars is None:
-            sidecars = self.sidecars = open_sidecars(self._tree.root)
+        sidecars = self.sidecars or self._open_sidecars()
         if sidecars is None:
             return from_file(found)
         file = signature(found)
         lines = sidecars.read(sidecar_name(key))
-        if not lines and is_removed(sidecars.folder):  # with the whole own folder; there may be
-            self.close()  # another by now
+        if not lines and is_removed(sidecars.folder):
+            self.close()  # with the whole own folder; there may be another by now
             return self._fields(key, found, spot)
         fields = fitting(lines, file) if lines else None
         if fields is not None:
@@ -207,6 +204,12 @@ class Reader:
             if signature(stat_at(spot.folder, spot.name)) == file:
                 return adopted(lines, found)
         return None
+
+    def _open_sidecars(self) -> Sidecars | None:
+        with self._opening:
+            if self.sidecars is None:
+                self.sidecars = open_sidecars(self._tree.root)
+            return self.sidecars
 
     def _open_version(self, key: str, file: str) -> FileContent:
         opened = self._open(key)

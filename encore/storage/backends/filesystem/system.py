@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
@@ -80,7 +80,7 @@ if BY_DESCRIPTOR:
     def is_removed(folder: Folder) -> bool:
         return os.fstat(folder).st_nlink == 0
 
-    def list_folder(folder: Folder) -> Iterator[os.DirEntry[str]]:
+    def list_folder(folder: Folder) -> Generator[os.DirEntry[str], None, None]:
         descriptor = os.open(".", _LIST, dir_fd=folder)
         try:
             with os.scandir(descriptor) as entries:
@@ -144,7 +144,7 @@ else:
     def is_removed(folder: Folder) -> bool:
         return not os.path.isdir(folder)
 
-    def list_folder(folder: Folder) -> Iterator[os.DirEntry[str]]:
+    def list_folder(folder: Folder) -> Generator[os.DirEntry[str], None, None]:
         with os.scandir(folder) as entries:
             yield from entries
 

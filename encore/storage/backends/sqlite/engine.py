@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from encore.errors import LockTimeoutError, ReadOnlyError, TransactionError
@@ -71,6 +72,9 @@ class SqliteEngine(Store):
         with self._opening:
             if self.path == ":memory:":
                 self._open_private()
+            path = self._settings.path
+            if os.path.isfile(path) and not os.access(path, os.W_OK):
+                self._settings = replace(self._settings, readonly=True)
             try:
                 create(self._settings)
                 if self._indexes and not self._settings.readonly:

@@ -96,9 +96,12 @@ class LargeValues(SqliteEngine):
         if self._pool is None:
             self._opened()
         assert self._pool is not None
-        snapshot = self._pool.take()
-        owner.snapshot = weakref.ref(snapshot)
-        return snapshot, snapshot.connection().execute(sql.FIND, (key,)).fetchone()
+        try:
+            snapshot = self._pool.take()
+            owner.snapshot = weakref.ref(snapshot)
+            return snapshot, snapshot.connection().execute(sql.FIND, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise translate(error, self, "read", key) from error
 
     def _stage(self, chunks: Iterator[bytes]) -> Staged:
         inside = self._context() is not None
