@@ -1,4 +1,4 @@
-"""The directory store keeps the contract, and so does one that waits for the disk."""
+"""A directory store that waits for the disk keeps the contract, too."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from encore.storage.template import Store
 from encore.testing.suite import StoreConformance
 
 
-class TestFilesystemConformance(StoreConformance):
+class TestDurableFilesystem(StoreConformance):
     directory: Path
-    durability = "process"
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
@@ -31,6 +30,4 @@ class TestFilesystemConformance(StoreConformance):
         return self._opened()
 
     def _opened(self) -> Store:
-        return FilesystemStore(
-            self.directory, durability=self.durability, event_manager=EventManager()
-        )
+        return FilesystemStore(self.directory, durability="power", event_manager=EventManager())
