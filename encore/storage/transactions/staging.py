@@ -21,15 +21,16 @@ import this module.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key
-from encore.storage.template import Record, Store
+from encore.storage.template import Entry, Record, Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.locks import WriterLock
-from encore.storage.transactions.owners import OwnerState
+from encore.storage.transactions.owners import OwnerState, new_token
 from encore.storage.values import Value
 
 Batch = dict[str, Record | None]
@@ -157,6 +158,27 @@ class StagedStore(Store):
         top[key] = None
         if replaced is not None:
             _discard_unless_kept(outer, key, replaced)
+
+    def _write_many(self, entries: Iterable[Entry], buffer_size: int) -> None:
+        if self._heard():
+            super()._write_many(entries, buffer_size)
+            return
+        for entry in entries:
+            check_key(entry.key)
+            if entry.text is None or entry.created is None:
+                self._write(entry, buffer_size)  # has to look at what is there
+                continue
+            content = self._take_in(entry.key, entry.data, buffer_size)
+            size = len(content) if isinstance(content, bytes) else content.size
+            modified = time.time() if entry.modified is None else entry.modified
+            token = entry.token or new_token()
+            try:
+                record = (content, entry.text, size, entry.created, modified, token)
+                self._replace(entry.key, None, record)
+            except BaseException:
+                if not isinstance(content, bytes):
+                    content.discard()
+                raise
 
     # -- transactions -----------------------------------------------------------------------------
 

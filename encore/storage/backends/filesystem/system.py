@@ -20,6 +20,7 @@ from typing import Any
 Folder = Any
 
 _TIME_BY_DESCRIPTOR = os.utime in os.supports_fd
+_TIME_BY_NAME = os.utime in os.supports_dir_fd and os.utime in os.supports_follow_symlinks
 BY_DESCRIPTOR = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
@@ -159,6 +160,17 @@ def set_time(descriptor: int, nanoseconds: int) -> None:
             os.utime(descriptor, ns=(nanoseconds, nanoseconds))
         except (OverflowError, OSError):
             pass  # a time that this file system cannot hold: the record has it
+
+
+def set_time_at(folder: Folder, name: str, nanoseconds: int) -> bool:
+    """Give a file its modification time without opening it; False where that cannot be done."""
+    if not _TIME_BY_NAME:
+        return False
+    try:
+        os.utime(name, ns=(nanoseconds, nanoseconds), dir_fd=folder, follow_symlinks=False)
+    except (OverflowError, OSError):
+        return False
+    return True
 
 
 def make_folder(parent: Folder, name: str) -> Folder:

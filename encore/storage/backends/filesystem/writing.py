@@ -31,6 +31,7 @@ from encore.storage.backends.filesystem.system import (
     open_at,
     rename_at,
     set_time,
+    set_time_at,
     stat_at,
     sync_folder,
     write_all,
@@ -104,6 +105,8 @@ class Writer:
                 name = session.new_name(purpose)
                 rename_at(content.folder, content.name, session.folder, name)
                 content.name = name
+            if not self._durable and set_time_at(session.folder, name, time):
+                return name
             descriptor = open_at(session.folder, name, os.O_RDWR)
         else:
             assert isinstance(content, bytes)
