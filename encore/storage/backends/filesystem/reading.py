@@ -19,7 +19,7 @@ from contextlib import closing, suppress
 from encore.errors import ConflictError
 from encore.storage.backends.filesystem.contents import SMALL, FileContent, FileVersion
 from encore.storage.backends.filesystem.folders import Spot
-from encore.storage.backends.filesystem.layout import Tree
+from encore.storage.backends.filesystem.layout import OWN_FOLDER, Tree
 from encore.storage.backends.filesystem.own import open_sidecars
 from encore.storage.backends.filesystem.records import (
     Fields,
@@ -32,6 +32,7 @@ from encore.storage.backends.filesystem.records import (
 from encore.storage.backends.filesystem.sidecars import Sidecars
 from encore.storage.backends.filesystem.system import (
     READ,
+    exists_at,
     is_removed,
     open_at,
     read_all,
@@ -206,6 +207,8 @@ class Reader:
         return None
 
     def _open_sidecars(self) -> Sidecars | None:
+        if not exists_at(self._tree.root, OWN_FOLDER):
+            return None  # quicker than to try, and asked for every file of a plain tree
         with self._opening:
             if self.sidecars is None:
                 self.sidecars = open_sidecars(self._tree.root)

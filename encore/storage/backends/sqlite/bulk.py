@@ -80,8 +80,11 @@ class BulkWriter:
         blob = None
         if size > sql.INLINE_BYTES:
             blob = self._take_number()
-            (pieces,) = batches(iter([data]), size + 1)
-            self._chunks += rows_of(blob, 0, pieces)
+            if size <= sql.CHUNK_BYTES:
+                self._chunks.append((blob, data))
+            else:
+                (pieces,) = batches(iter([data]), size + 1)
+                self._chunks += rows_of(blob, 0, pieces)
             self._bytes += size
         self._keys.add(entry.key)
         self._rows.append(
