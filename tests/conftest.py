@@ -1,13 +1,24 @@
-"""What all tests share: hypothesis profiles, and leaving out what is slow unless asked for."""
+"""What all tests share: hypothesis profiles, signals, and leaving out what is slow."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("encore.testing")
+
+# Under nohup, or as a background job, signals are ignored, and the programs that tests start would
+# inherit that; a person's terminal does not ignore them.
+for _name, _handler in {
+    "SIGINT": signal.default_int_handler,
+    "SIGTERM": signal.SIG_DFL,
+    "SIGHUP": signal.SIG_DFL,
+}.items():
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _handler)
 
 # Time says little on a shared machine; databases of examples would make runs differ.
 settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow])
