@@ -332,3 +332,18 @@ def test_its_name_and_what_it_says_of_itself(tmp_path: Path) -> None:
     assert (info["path"], info["durability"], info["readonly"]) == (str(tmp_path), "power", True)
     with pytest.raises(ValueError, match="durability"):
         FilesystemStore(tmp_path, durability="none")
+
+
+def test_a_link_is_listed_with_the_size_of_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "library.1").write_bytes(b"x" * 1000)
+    os.symlink("library.1", tmp_path / "library")
+    with FilesystemStore(tmp_path, readonly=True) as store:
+        assert [(entry.key, entry.size) for entry in store.entries()] == [
+            ("library", 1000),
+            ("library.1", 1000),
+        ]
+        assert store.totals() == (2, 2000)
+        assert {key: value.read() for key, value in store.items()} == {
+            "library": b"x" * 1000,
+            "library.1": b"x" * 1000,
+        }

@@ -131,8 +131,10 @@ class Reader:
                     spot = neighbours.spot(path)
                     record = self._load_at(key, spot) if load else None
                     if record is None:
-                        spot.found = stat_at(spot.folder, spot.name)
-                        record = self._peek_at(key, spot)
+                        there = stat_at(spot.folder, spot.name)
+                        if stat.S_ISREG(there.st_mode):  # a link is looked up where it leads
+                            spot.found = there
+                            record = self._peek_at(key, spot)
                 record = record or self.peek(key)
                 if record is not None:
                     yield key, record
