@@ -1,4 +1,7 @@
-"""A directory store that waits for the disk keeps the contract, too."""
+"""A directory store that waits for the disk keeps the laws of writing, too.
+
+Those of reading it shares with one that does not, which `test_conformance` examines.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,13 @@ from encore.events.event_manager import EventManager
 from encore.storage.abstract_store import AbstractStore
 from encore.storage.backends.filesystem import FilesystemStore
 from encore.storage.template import Store
-from encore.testing.suite import StoreConformance
+from encore.testing.failures import FailingSourceLaws
+from encore.testing.metadata import MetadataLaws
+from encore.testing.transactions import TransactionLaws
+from encore.testing.values import ValueLaws
 
 
-class TestDurableFilesystem(StoreConformance):
+class TestDurableFilesystem(TransactionLaws, FailingSourceLaws, MetadataLaws, ValueLaws):
     directory: Path
 
     @pytest.fixture
