@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,7 +19,8 @@ for _name, _handler in {
     "SIGHUP": signal.SIG_DFL,
 }.items():
     if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) is signal.SIG_IGN:
-        signal.signal(getattr(signal, _name), _handler)
+        with suppress(ValueError):  # only the main thread may
+            signal.signal(getattr(signal, _name), _handler)
 
 # Time says little on a shared machine; databases of examples would make runs differ.
 settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow])
