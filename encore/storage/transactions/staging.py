@@ -206,7 +206,9 @@ class StagedStore(Store):
             inner = overlay.pop()
             outer = overlay[-1]
             for key in inner.keys() & outer.keys():
-                _discard_replaced(outer[key], inner[key])
+                old, new = outer[key], inner[key]
+                if old is not None and (new is None or new[0] is not old[0]):
+                    _discard_unless_kept(overlay[:-1], key, old)
             outer.update(inner)
             return
         batch = overlay[0]
@@ -259,11 +261,6 @@ def _discard_unless_kept(outer: list[Batch], key: str, record: Record) -> None:
         if kept is not None and kept[0] is record[0]:
             return
     _discard(record)
-
-
-def _discard_replaced(old: Record | None, new: Record | None) -> None:
-    if old is not None and (new is None or new[0] is not old[0]):
-        _discard(old)
 
 
 def merge_unique(*sources: Iterator[str]) -> Iterator[str]:

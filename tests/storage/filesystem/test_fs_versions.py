@@ -288,3 +288,16 @@ def test_copies_of_files_are_files_of_their_own(tmp_path: Path) -> None:
         (tmp_path / "b").write_bytes(b"edited")
         assert store.read("d/c") == data
     assert sorted(files_of(tmp_path)) == ["b", "d/c"]
+
+
+def test_data_under_other_metadata_outlives_the_block_that_replaced_it(tmp_path: Path) -> None:
+    with opened(tmp_path) as store, store.transaction():
+        store.put("a", b"x" * 100_000)
+        with pytest.raises(ValueError), store.transaction():
+            store.update_metadata("a", {"m": 1})
+            with store.transaction():
+                store.put("a", b"y")
+            raise ValueError
+        assert store.read("a") == b"x" * 100_000
+    with opened(tmp_path) as store:
+        assert store.read("a") == b"x" * 100_000
