@@ -23,7 +23,6 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key
@@ -261,8 +260,3 @@ def _discard_unless_kept(outer: list[Batch], key: str, record: Record) -> None:
         if kept is not None and kept[0] is record[0]:
             return
     _discard(record)
-
-
-def merge_unique(*sources: Iterator[str]) -> Iterator[str]:
-    """Merge ordered streams of keys, each key once."""
-    return (key for key, _ in groupby(heapq.merge(*sources)))
