@@ -44,7 +44,8 @@ def ls(args: argparse.Namespace) -> None:
                 write_json(entry._asdict())
         elif args.long:
             for key, size, modified, _token in store.entries(args.prefix):
-                write_line(f"{size:>15,}  {time_text(modified)}  {printable(key)}")
+                shown = "?" if size is None else f"{size:,}"
+                write_line(f"{shown:>15}  {time_text(modified)}  {printable(key)}")
         else:
             for key in store.keys(args.prefix):
                 write_key(key)
@@ -72,7 +73,9 @@ def info(args: argparse.Namespace) -> None:
         write_line(f"{name + ':':<{width + 1}} {printable(str(value))}")
 
 
-def _size(size: int) -> str:
+def _size(size: int | None) -> str:
+    if size is None:
+        return "not known without reading it"
     exact = count_text(size, "byte")
     return exact if size < 1000 else f"{size_text(size)} ({exact})"
 

@@ -216,8 +216,11 @@ class AbstractStore(ABC):
         """Yield ``(key, size, modified, token)`` lazily, in code-point order; no data is read."""
 
     @abstractmethod
-    def totals(self, prefix: str = "") -> tuple[int, int]:
-        """Return the number of keys that begin with ``prefix``, and the bytes of their data."""
+    def totals(self, prefix: str = "") -> tuple[int, int | None]:
+        """Return the number of keys that begin with ``prefix``, and the bytes of their data.
+
+        The bytes are None where they cannot be told without reading all of it.
+        """
 
     @abstractmethod
     def glob(self, pattern: str) -> Iterator[str]:

@@ -8,7 +8,6 @@ the event manager's epoch changes. ``template`` imports this module.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 from encore.events.abstract_event_manager import BaseEventManager
@@ -26,6 +25,8 @@ from encore.storage.transactions.contexts import SimpleTransactionContext
 
 _KEY_EVENTS = (StoreSetEvent, StoreUpdateEvent, StoreDeleteEvent)
 _TRANSACTION_EVENTS = (StoreTransactionStartEvent, StoreTransactionEndEvent)
+
+Batches = dict[BaseEventManager, list[StoreEvent]]
 
 
 class Announcer:
@@ -48,6 +49,23 @@ class Announcer:
         """Who tells listeners of this store's events."""
         return self._events
 
+    # -- faces ------------------------------------------------------------------------------------
+
+    def _add_face(self, face: Announcer) -> None:
+        """Have a wrapper announce what changes here, as long as it lives."""
+        self._faces.add(face)
+        self._forget_listeners()
+
+    def _forget_listeners(self) -> None:
+        """Ask again, at the next write, who listens."""
+        self._heard_epoch = None
+
+    def _translate(self, changes: list[Change]) -> list[Change]:
+        """The changes of the store beneath as they look through this one."""
+        return changes
+
+    # -- whether anybody hears --------------------------------------------------------------------
+
     def _heard(self) -> bool:
         """Whether anybody could hear of a change of a key; asked at every write, so kept."""
         if self._events.epoch is not self._heard_epoch:
@@ -57,37 +75,53 @@ class Announcer:
     def _listen(self) -> None:
         """Find out, and keep until it changes, what anybody could hear."""
         epoch = self._events.epoch
-        wants, faces = self._events.wants, bool(self._faces)
-        self._keys_heard = faces or any(wants(cls, self) for cls in _KEY_EVENTS)
-        self._transactions_heard = faces or any(wants(cls, self) for cls in _TRANSACTION_EVENTS)
+        self._keys_heard = self._wants_any(_KEY_EVENTS)
+        self._transactions_heard = self._wants_any(_TRANSACTION_EVENTS)
         self._heard_epoch = epoch
+
+    def _wants_any(self, classes: tuple[type[StoreEvent], ...]) -> bool:
+        """Whether there are listeners for any of the classes, here or at a face."""
+        if any(self._events.wants(cls, self) for cls in classes):
+            return True
+        # The epoch of another manager than ours is not watched: take it that somebody listens.
+        return any(
+            face._events is not self._events or face._wants_any(classes)
+            for face in list(self._faces)
+        )
+
+    # -- telling ----------------------------------------------------------------------------------
 
     def _announce_start(self, context: SimpleTransactionContext) -> None:
         if self._heard():
             self._events.check_cascade()
-        if context.quiet or not self._transactions_heard:
-            return
-        for face in self._all_faces():
-            if face._events.wants(StoreTransactionStartEvent, face):
-                face._events.emit(
-                    StoreTransactionStartEvent(face, context.notes, context.transaction_id or "")
-                )
+        if self._transactions_heard and not context.quiet:
+            self._tell_start(context)
+
+    def _tell_start(self, context: SimpleTransactionContext) -> None:
+        """Announce a start here, then at the faces."""
+        if self._events.wants(StoreTransactionStartEvent, self):
+            self._events.emit(
+                StoreTransactionStartEvent(self, context.notes, context.transaction_id or "")
+            )
+        for face in list(self._faces):
+            face._hear_start(context)
+
+    def _hear_start(self, context: SimpleTransactionContext) -> None:
+        """A store beneath this face has begun a transaction."""
+        self._tell_start(context)
 
     def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet | None) -> None:
         """Tell the committed truth, this store first and then each wrapper alive over it."""
         if not self._heard() and not self._transactions_heard:
             return
-        batches: dict[BaseEventManager, list[StoreEvent]] = {}
+        batches: Batches = {}
         self._collect(context, [] if changes is None else changes.net(), batches)
         # One batch, so that what a listener writes comes after all of it.
         for manager, events in batches.items():
             manager.emit_all(events)
 
     def _collect(
-        self,
-        context: SimpleTransactionContext,
-        changes: list[Change],
-        batches: dict[BaseEventManager, list[StoreEvent]],
+        self, context: SimpleTransactionContext, changes: list[Change], batches: Batches
     ) -> None:
         """Add the events by which this face, and those over it, tell the end of a transaction."""
         events = batches.setdefault(self._events, [])
@@ -99,14 +133,14 @@ class Announcer:
             )
         events += key_events(self, changes, context.origin, context.transaction_id)
         for face in list(self._faces):
-            face._collect(context, face._translate(changes), batches)
+            face._hear(self, context, changes, batches)
 
-    def _all_faces(self) -> Iterator[Announcer]:
-        """This store, then every wrapper alive over it, inner ones first."""
-        yield self
-        for face in list(self._faces):
-            yield from face._all_faces()
-
-    def _translate(self, changes: list[Change]) -> list[Change]:
-        """The changes of the store beneath as they look through this one."""
-        return changes
+    def _hear(
+        self,
+        base: Announcer,
+        context: SimpleTransactionContext,
+        changes: list[Change],
+        batches: Batches,
+    ) -> None:
+        """A store beneath this face has ended a transaction."""
+        self._collect(context, self._translate(changes), batches)

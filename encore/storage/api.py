@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from encore.storage.abstract_store import AbstractStore
+    from encore.storage.backend import BackendStore
     from encore.storage.backends.filesystem import FilesystemStore
     from encore.storage.backends.memory import DictStore
     from encore.storage.backends.sqlite import SqliteStore
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AbstractStore": "encore.storage.abstract_store",
+    "BackendStore": "encore.storage.backend",
     "CopyResult": "encore.storage.copying",
     "DictStore": "encore.storage.backends.memory",
     "DummyTransactionContext": "encore.storage.transactions.contexts",
@@ -40,6 +42,7 @@ _HOMES = {
 
 __all__ = [
     "AbstractStore",
+    "BackendStore",
     "CopyResult",
     "DictStore",
     "DummyTransactionContext",

@@ -21,7 +21,9 @@ class Content(Protocol):
     bytes, ends are exclusive, and a range never reaches beyond ``size``.
     """
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Bytes."""
 
     def read(self, start: int, end: int) -> bytes:
         """Return exactly the bytes from ``start`` to ``end``."""
@@ -39,15 +41,15 @@ class KeyEntry(NamedTuple):
     Attributes
     ----------
     key : str
-    size : int
-        Bytes.
+    size : int or None
+        Bytes; None where it cannot be told without reading the data.
     modified : float
         Seconds since the epoch, UTC.
     token : str
     """
 
     key: str
-    size: int
+    size: int | None
     modified: float
     token: str
 

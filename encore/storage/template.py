@@ -1,42 +1,37 @@
-"""The public verbs, written once over a few hooks.
+"""The public verbs, written once over a few acts.
 
-What a backend supplies, and nothing else has to:
+Backends (``backend``) and wrappers (``wrappers.base``) supply the acts, the narrow waist of the
+house:
 
-================================  ==================================================================
-``_find(key)``                    the `Value` under a key as its caller may see it, or None
-``_scan(prefix, start_after)``    the keys in code-point order, lazily
-``_stage(chunks)``                stream data to where it will stay, not yet visible
-``_replace(key, old, record)``    put a record under a key
-``_remove(key, old)``             take a key away
-``_begin_transaction(context)``   and commit, rollback: see ``transactions.contexts``
-``_open()``, ``_close()``         take and give back files and connections
-================================  ==================================================================
+====================================  ==============================================================
+``_find(key)``                        the `Value` under a key as its caller may see it, or None
+``_scan(prefix, start_after)``        the keys in code-point order, lazily
+``_stage(chunks)``                    stream data to where it will stay, not yet visible
+``_write_content(entry, content)``    put content that has arrived under its key
+``_rewrite_metadata(key, change)``    change the metadata of a key
+``_erase(key, missing_ok)``           take a key away
+``_transfer(source, target, move)``   copy or move within the store
+``transaction() _context() _unit()``  see ``transactions.contexts``
+====================================  ==============================================================
 
-`StagedStore` (in ``transactions.staging``) reduces these to four for media that have no
-transactions of their own. The hooks with a default below them are accelerations: a backend that
-knows a cheaper way overrides one, and the conformance suite holds it to the derived behaviour.
+The acts with a default below them are accelerations: a store that knows a cheaper way overrides
+one, and the conformance suite holds it to the derived behaviour.
 
-Composite verbs call ``self``'s verbs, so that a wrapper which guards a verb guards them all.
-The verbs are documented in ``abstract_store``, once. Backends and wrappers import this module.
+Composite verbs call ``self``'s verbs, and every verb calls ``self``'s acts, so that a wrapper which
+guards an act guards them all. The verbs are documented in ``abstract_store``, once. Backends and
+wrappers import this module.
 """
 
 from __future__ import annotations
 
 import io
 import itertools
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from typing import IO, Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import IO, Any, NamedTuple, Protocol, TypeAlias
 
-from encore.errors import (
-    ConflictError,
-    KeyNotFoundError,
-    StoreError,
-    TransactionError,
-)
-from encore.events.abstract_event_manager import BaseEventManager
-from encore.keys.rules import check_key, check_prefix
+from encore.errors import ConflictError, KeyNotFoundError
+from encore.keys.rules import MAX_KEY_BYTES, check_key, check_prefix
 from encore.storage.announcements import Announcer
 from encore.storage.composites import CompositeVerbs, pairs
 from encore.storage.files import size_left
@@ -51,7 +46,6 @@ from encore.storage.metadata import (
 )
 from encore.storage.progress import watched
 from encore.storage.transactions.contexts import SimpleTransactionContext
-from encore.storage.transactions.owners import OwnerState, new_token, watch_forks
 from encore.storage.values import BUFFER_SIZE, Content, KeyEntry, Value, gather, split_value
 from encore.streams import chunks_of
 
@@ -80,48 +74,20 @@ class Staged(Content, Protocol):
         """Take the data away again. Discarding what was published or discarded does nothing."""
 
 
+# From the metadata there is, as JSON text, to what it becomes.
+MetadataChange: TypeAlias = Callable[[str], str]
+
+
 class Store(Announcer, CompositeVerbs):
-    """The verbs of a store over the hooks of a backend.
+    """The verbs of a store over its acts.
 
-    Parameters
-    ----------
-    event_manager : BaseEventManager, optional
-        Who hears of changes; default: the process-wide manager.
-    timeout : float, optional
-        Seconds to wait for another writer.
-
-    Notes
-    -----
-    *Threads*: a store may be used from any thread. Each thread (and asyncio task) has its own
-    transaction; writes of several threads wait for each other, reads do not.
+    *Threads*: as the store that inherits it.
     """
 
-    transactions = "native"
-    can_prepare = False  # whether everything that can fail can be done before the commit
+    transactions: str
+    can_prepare: bool  # whether everything that can fail can be done before the commit
 
-    def __init__(
-        self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
-    ) -> None:
-        Announcer.__init__(self, event_manager)
-        self._owner = self._new_owner()
-        self._state = "new"
-        self.timeout = timeout
-        watch_forks(self)
-
-    # -- hooks ------------------------------------------------------------------------------------
-
-    def _new_owner(self) -> OwnerState:
-        return OwnerState()
-
-    def _open(self) -> None:
-        """Take what the store needs; called once before first use."""
-
-    def _close(self) -> None:
-        """Give back what `_open` took."""
-
-    def _describe(self) -> dict[str, Any]:
-        """What `info` says beyond what every store says."""
-        return {}
+    # -- acts -------------------------------------------------------------------------------------
 
     def _find(self, key: str) -> Value | None:
         raise NotImplementedError
@@ -132,14 +98,40 @@ class Store(Announcer, CompositeVerbs):
     def _stage(self, chunks: Iterator[bytes]) -> Staged:
         raise NotImplementedError
 
-    def _replace(self, key: str, old: Value | None, record: Record) -> None:
-        """Put a record under ``key``. Where its content is None the data of ``old`` stays."""
+    def _write_content(
+        self,
+        entry: Entry,
+        content: bytes | Staged,
+        if_absent: bool = False,
+        if_token: str | None = None,
+    ) -> None:
+        """Put content that has arrived under its key; take it away again if that fails."""
         raise NotImplementedError
 
-    def _remove(self, key: str, old: Value) -> None:
+    def _rewrite_metadata(self, key: str, change: MetadataChange, empty: bytes = b"") -> None:
+        """Change metadata; a key that is not there is made, with the data ``empty``."""
         raise NotImplementedError
 
-    # -- hooks with a default: accelerations ------------------------------------------------------
+    def _erase(self, key: str, missing_ok: bool) -> None:
+        raise NotImplementedError
+
+    def _transfer(self, source: str, target: str, *, move: bool) -> None:
+        """Copy or move a value to another key; both keys have been checked, and differ."""
+        raise NotImplementedError
+
+    def _context(self) -> SimpleTransactionContext | None:
+        """The transaction of the calling owner, if one is open."""
+        raise NotImplementedError
+
+    def _unit(self) -> AbstractContextManager[Any]:
+        """What makes a single verb one act: the open transaction, or one of its own."""
+        raise NotImplementedError
+
+    def _roots(self) -> Iterator[Any]:
+        """The backends in which what is written here ends up."""
+        raise NotImplementedError
+
+    # -- acts with a default: accelerations -------------------------------------------------------
 
     def _put_plain(self, key: str, data: bytes, text: str) -> bool:
         """Store bytes where nobody listens. False: nothing done, take the general way."""
@@ -191,14 +183,15 @@ class Store(Announcer, CompositeVerbs):
 
     def _survey(self, prefix: str) -> Iterator[KeyEntry]:
         for key, value in self._find_all(prefix):
-            yield KeyEntry(key, value.size or 0, value.modified or 0.0, value.token)
+            yield KeyEntry(key, value.size, value.modified or 0.0, value.token)
             value.close()
 
-    def _sum(self, prefix: str) -> tuple[int, int]:
-        count = size = 0
+    def _sum(self, prefix: str) -> tuple[int, int | None]:
+        count = 0
+        size: int | None = 0
         for entry in self._survey(prefix):
             count += 1
-            size += entry.size
+            size = None if size is None or entry.size is None else size + entry.size
         return count, size
 
     def _search(self, where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -210,67 +203,17 @@ class Store(Announcer, CompositeVerbs):
     def _search_keys(self, where: Mapping[str, Any]) -> Iterator[str]:
         return (key for key, _ in self._search(where))
 
-    def _duplicate(self, value: Value) -> bytes | Staged:
-        """Content for another key of this store, equal to the content of ``value``."""
-        if isinstance(value.content, bytes):
-            return value.content
-        return self._stage(value.iterdata())
-
     def _remove_all(self, prefix: str) -> bool:
         """Remove every key with the prefix where nobody listens. False: one by one."""
         return False
-
-    # -- opening and closing ----------------------------------------------------------------------
-
-    def connect(self, credentials: Any = None) -> None:
-        if self._state == "open":
-            return
-        self._open()
-        self._state = "open"
-
-    def disconnect(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        context = self._owner.context
-        if context is not None:
-            raise TransactionError(
-                f"{self!r} cannot be closed inside the transaction {context.notes!r}; "
-                "commit it or roll it back first",
-                store=self,
-                operation="close",
-            )
-        if self._state == "open":
-            self._close()
-        self._owner = self._new_owner()
-        self._state = "closed"
-
-    def is_connected(self) -> bool:
-        return self._state == "open"
-
-    def _opened(self) -> None:
-        """Open the store on its first use; refuse when it has been closed."""
-        if self._state == "closed":
-            raise StoreError(
-                f"{self!r} is closed; connect() opens it again", store=self, operation="open"
-            )
-        self.connect()
-
-    def _after_fork(self) -> None:
-        self._owner = self._new_owner()
 
     def info(self) -> dict[str, Any]:
         return {
             "type": type(self).__name__,
             "transactions": self.transactions,
             "readonly": False,
-            **self._describe(),
+            "key_bytes": MAX_KEY_BYTES,
         }
-
-    @property
-    def sort_key(self) -> tuple[str, str]:
-        """A place in an order that is the same in all programs, for whoever locks several."""
-        return type(self).__name__, str(self._describe().get("path", id(self)))
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -349,7 +292,7 @@ class Store(Announcer, CompositeVerbs):
         check_prefix(prefix)
         return self._survey(prefix)
 
-    def totals(self, prefix: str = "") -> tuple[int, int]:
+    def totals(self, prefix: str = "") -> tuple[int, int | None]:
         check_prefix(prefix)
         return self._sum(prefix)
 
@@ -425,39 +368,16 @@ class Store(Announcer, CompositeVerbs):
         if_token: str | None = None,
     ) -> None:
         """Put an entry under its key: the one way in for everything that has no shorter one."""
-        key = entry.key
-        if if_absent or if_token is not None:  # before a long stream, and again when it counts
-            _check_guard(self, key, self._find(key), if_absent, if_token)
-        content = self._take_in(key, entry.data, buffer_size)
+        content = self._receive(entry, buffer_size, if_absent, if_token)
         self._write_content(entry, content, if_absent, if_token)
 
-    def _write_content(
-        self,
-        entry: Entry,
-        content: bytes | Staged,
-        if_absent: bool = False,
-        if_token: str | None = None,
-    ) -> None:
-        """Put content that has arrived under its key."""
-        key, text, created = entry.key, entry.text, entry.created
-        try:
-            with self._unit() as context:
-                old = self._find(key)
-                _check_guard(self, key, old, if_absent, if_token)
-                now = time.time()
-                size = len(content) if isinstance(content, bytes) else content.size
-                if text is None:
-                    text = EMPTY if old is None else old.metadata_text
-                if created is None:
-                    created = now if old is None or old.created is None else old.created
-                modified = now if entry.modified is None else entry.modified
-                token = entry.token or new_token()
-                self._replace(key, old, (content, text, size, created, modified, token))
-                context.note(key, None if old is None else old.metadata_text, text)
-        except BaseException:
-            if not isinstance(content, bytes):
-                content.discard()
-            raise
+    def _receive(
+        self, entry: Entry, buffer_size: int, if_absent: bool, if_token: str | None
+    ) -> bytes | Staged:
+        """Take in the data of an entry, unless what is there speaks against it already."""
+        if if_absent or if_token is not None:  # before a long stream, and again when it counts
+            check_guard(self, entry.key, self._find(entry.key), if_absent, if_token)
+        return self._take_in(entry.key, entry.data, buffer_size)
 
     def _take_in(self, key: str, data: Any, buffer_size: int) -> bytes | Staged:
         """Return small data as bytes; stream the rest to its staging place, with progress."""
@@ -492,60 +412,25 @@ class Store(Announcer, CompositeVerbs):
         encode_metadata(metadata)
         self._rewrite_metadata(key, lambda old: merge_metadata(old, metadata))
 
-    def _rewrite_metadata(self, key: str, change: Any) -> None:
-        with self._unit() as context:
-            old = self._find(key)
-            now = time.time()
-            if old is None:
-                text = change(EMPTY)
-                self._replace(key, None, (b"", text, 0, now, now, new_token()))
-            else:
-                text = change(old.metadata_text)
-                size, created = old.size or 0, old.created or now
-                self._replace(key, old, (None, text, size, created, now, new_token()))
-            context.note(key, None if old is None else old.metadata_text, text)
-
     def delete(self, key: str, missing_ok: bool = False) -> None:
         if self._remove_plain(key):
             return
         check_key(key)
-        with self._unit() as context:
-            old = self._find(key)
-            if old is None:
-                if missing_ok:
-                    return
-                raise self._missing(key, "delete")
-            self._remove(key, old)
-            context.note(key, old.metadata_text, None)
+        self._erase(key, missing_ok)
 
     def copy(self, source: str, target: str) -> None:
-        self._transfer(source, target, move=False)
+        self._copy_or_move(source, target, move=False)
 
     def move(self, source: str, target: str) -> None:
-        self._transfer(source, target, move=True)
+        self._copy_or_move(source, target, move=True)
 
-    def _transfer(self, source: str, target: str, *, move: bool) -> None:
+    def _copy_or_move(self, source: str, target: str, *, move: bool) -> None:
         check_key(source)
         check_key(target)
-        if source == target:
-            if not self.exists(source):
-                raise self._missing(source, "move" if move else "copy")
-            return
-        with self.transaction(f"{'Move' if move else 'Copy'} {source} to {target}") as context:
-            value = self._find(source)
-            if value is None:
-                raise self._missing(source, "move" if move else "copy")
-            old = self._find(target)
-            text, now = value.metadata_text, time.time()
-            content = self._duplicate(value)
-            size = len(content) if isinstance(content, bytes) else content.size
-            created = value.created if move and value.created is not None else now
-            modified = value.modified if move and value.modified is not None else now
-            self._replace(target, old, (content, text, size, created, modified, new_token()))
-            context.note(target, None if old is None else old.metadata_text, text)
-            if move:
-                self._remove(source, value)
-                context.note(source, text, None)
+        if source != target:
+            self._transfer(source, target, move=move)
+        elif not self.exists(source):
+            raise self._missing(source, "move" if move else "copy")
 
     def clear(self, prefix: str = "") -> None:
         check_prefix(prefix)
@@ -554,42 +439,6 @@ class Store(Announcer, CompositeVerbs):
                 for page in self.list(prefix):
                     for key in page:
                         self.delete(key, missing_ok=True)
-
-    # -- transactions and events ------------------------------------------------------------------
-
-    def transaction(
-        self, notes: str = "", *, timeout: float | None = None
-    ) -> SimpleTransactionContext:
-        context = self._context()
-        if context is not None:
-            return context.deepen(notes)
-        return SimpleTransactionContext(self, notes, timeout=timeout)
-
-    def _context(self) -> SimpleTransactionContext | None:
-        """The transaction of the calling owner, if one is open."""
-        context: SimpleTransactionContext | None = self._owner.context
-        if context is None or not context.is_mine():
-            return None
-        return context
-
-    def _unit(self) -> AbstractContextManager[SimpleTransactionContext]:
-        """What makes a single verb one act: the open transaction, or one of its own."""
-        context = self._context()
-        if context is not None:
-            return nullcontext(context)
-        return SimpleTransactionContext(self, quiet=True)
-
-    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
-        raise NotImplementedError
-
-    def _prepare_transaction(self, context: SimpleTransactionContext) -> None:
-        raise NotImplementedError
-
-    def _commit_transaction(self, context: SimpleTransactionContext) -> None:
-        raise NotImplementedError
-
-    def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
-        raise NotImplementedError
 
     def _missing(self, key: Any, operation: str) -> KeyNotFoundError:
         check_key(key)
@@ -607,9 +456,10 @@ def _conditions(where: Mapping[str, Any] | None, equals: dict[str, Any]) -> dict
     return {name: as_json(value) for name, value in conditions.items()}
 
 
-def _check_guard(
+def check_guard(
     store: Store, key: str, old: Value | None, if_absent: bool, if_token: str | None
 ) -> None:
+    """Raise `ConflictError` if what is there is not what the writer took it for."""
     if if_absent and old is not None:
         problem = "it is there already"
     elif if_token is not None and (old is None or old.token != if_token):

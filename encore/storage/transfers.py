@@ -79,12 +79,12 @@ class Transfer:
     ) -> CopyResult:
         manager = self._target.event_manager
         watched = manager.wants(StoreProgressStartEvent, self._target)
-        total = self._source.totals(prefix)[1] if watched else -1
+        total = self._source.totals(prefix)[1] if watched else None
         with StoreProgressManager(
             manager,
             self._target,
             message=f"{verb} {_short_name(self._source)} to {_short_name(self._target)}",
-            steps=total,
+            steps=-1 if total is None else total,
             unit="B",
             cancel=self._cancel,
         ) as tell:
@@ -156,7 +156,10 @@ class _Passing:
         self._content = content
         self._count = count
         self._hash = hashlib.sha256() if hashed else None
-        self.size: int = content.size
+
+    @property
+    def size(self) -> int:
+        return self._content.size  # type: ignore[no-any-return]
 
     def chunks(self, start: int, end: int, buffer_size: int) -> Iterator[bytes]:
         for chunk in self._content.chunks(start, end, buffer_size):

@@ -90,7 +90,7 @@ class Value:
         cls,
         content: bytes | Content,
         text: str,
-        size: int,
+        size: int | None,
         created: float,
         modified: float,
         token: str,
@@ -137,9 +137,9 @@ class Value:
         return self._content if isinstance(self._content, bytes) else self.iterdata(buffer_size)
 
     def with_content(self, content: Content) -> Value:
-        """Return this value with its data seen through another content of the same size."""
+        """Return this value with the same data seen through another content."""
         text, created, modified = self.metadata_text, self.created or 0.0, self.modified or 0.0
-        return Value.of(content, text, content.size, created, modified, self.token)
+        return Value.of(content, text, self.size, created, modified, self.token)
 
     @property
     def data(self) -> IO[bytes]:

@@ -26,7 +26,8 @@ from collections.abc import Iterable, Iterator
 
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key
-from encore.storage.template import Entry, Record, Store
+from encore.storage.backend import BackendStore
+from encore.storage.template import Entry, Record
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.locks import WriterLock
 from encore.storage.transactions.owners import OwnerState, new_token
@@ -41,7 +42,7 @@ class StagedOwner(OwnerState):
     overlay: list[Batch] | None = None
 
 
-class StagedStore(Store):
+class StagedStore(BackendStore):
     """A store whose transactions are collected in memory and applied at once.
 
     *Threads*: reads never wait. One thread writes at a time; the others wait for it.

@@ -19,19 +19,19 @@ from typing import Any
 
 from encore.errors import LockTimeoutError, ReadOnlyError, TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
+from encore.storage.backend import BackendStore
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.chunks import SnapshotPool
 from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
 from encore.storage.backends.sqlite.document import add_indexes, create, make_private_directory
 from encore.storage.backends.sqlite.failures import describe_holder, translate
 from encore.storage.backends.sqlite.searching import index_statements
-from encore.storage.template import Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.locks import held_message
 from encore.storage.transactions.owners import OwnerState
 
 
-class SqliteEngine(Store):
+class SqliteEngine(BackendStore):
     """A store with its file, its connections and its transactions, but no values yet.
 
     The parameters are those of `SqliteStore`.
