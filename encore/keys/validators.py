@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from encore.errors import InvalidKeyError
 
@@ -31,16 +32,24 @@ def matches(pattern: str | re.Pattern[str]) -> Validator:
     callable
         Takes a key; raises `InvalidKeyError` if it does not match.
     """
-    expression = re.compile(pattern)
+    return _Matches(re.compile(pattern))
 
-    def check(key: str) -> None:
-        if expression.fullmatch(key) is None:
+
+@dataclass(frozen=True, slots=True)
+class _Matches:
+    """A class rather than a function within a function: equal, and printed, by its pattern."""
+
+    expression: re.Pattern[str]
+
+    def __call__(self, key: str) -> None:
+        if self.expression.fullmatch(key) is None:
+            pattern = self.expression.pattern
             raise InvalidKeyError(
-                f"the key {key!r} does not match {expression.pattern!r}, which this store requires",
-                key=key,
+                f"the key {key!r} does not match {pattern!r}, which this store requires", key=key
             )
 
-    return check
+    def __repr__(self) -> str:
+        return f"matches({self.expression.pattern!r})"
 
 
 def is_http_url(key: str) -> None:

@@ -20,6 +20,21 @@ def test_the_whole_key_has_to_match(pattern: str) -> None:
         assert caught.value.key == key
 
 
+@pytest.mark.parametrize("pattern", ["^a$", "a", r"\Aa\Z", "(?m)^a$", "a|ab"])
+def test_anchors_let_no_line_end_pass(pattern: str) -> None:
+    matches(pattern)("a")
+    for key in ("a\n", "\na", "a\nb", "a\na"):
+        with pytest.raises(InvalidKeyError):
+            matches(pattern)(key)
+
+
+def test_validators_of_one_pattern_are_equal() -> None:
+    assert matches("a+") == matches(re.compile("a+"))
+    assert hash(matches("a+")) == hash(matches("a+"))
+    assert matches("a+") != matches(re.compile("a+", re.DOTALL))
+    assert repr(matches("a+")) == "matches('a+')"
+
+
 @pytest.mark.parametrize(
     "key",
     [
