@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from servers import BUCKET, prefix_for
+
+from encore.storage.backends.bucket import BucketStore
 from encore.storage.backends.filesystem import FilesystemStore
+from encore.storage.backends.hashdir import HashdirStore
+from encore.storage.backends.http import DynamicURLStore
 from encore.storage.backends.memory import DictStore
 from encore.storage.backends.sqlite import SqliteStore
+from encore.storage.backends.zip import ZipStore
 from encore.storage.template import Store
+from encore.storage.wrappers.authorizing import SimpleAuthStore, hash_password
+from encore.storage.wrappers.base import WrapperStore
+from encore.storage.wrappers.caching import CachingStore
+from encore.storage.wrappers.codecs import Base64Store, GzipStore, ZstdStore
+from encore.storage.wrappers.exception_logging import ExceptionLoggingStore
+from encore.storage.wrappers.expiring import ExpiringStore, TimeToIdle
+from encore.storage.wrappers.guards import KeyValidatingStore
+from encore.storage.wrappers.joining import JoinedStore, MountedStore, RoutingStore
+from encore.storage.wrappers.keymaps import HashPrefixStore, PrefixStore, UrlEncodingStore
+from encore.storage.wrappers.metering import MeteredStore, NoOpMetricsBackend
+from encore.storage.wrappers.mirroring import MirroringStore
+from encore.storage.wrappers.observers import LoggingStore, NotifyingStore
+from encore.storage.wrappers.typed import BufferStore, JsonStore, TextEncodingStore
+
+#: Addresses of the servers that are running, by the fixture that has started them.
+SERVERS: dict[str, str] = {}
+#: Clients that stores share, since making one costs more than most tests, in the same way.
+CLIENTS: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -26,12 +52,19 @@ class StoreUnderTest:
         Whether opening the same directory twice gives two doors to the same data.
     keeps : bool
         Whether data outlives `close`.
+    needs : str
+        The fixture that starts the server of the store, if there is one; it says in `SERVERS`
+        where the server is.
+    examples : int, optional
+        Fewer random programs than usual, for a store that is slow to answer.
     """
 
     name: str
     open: Callable[..., Store]
     shared: bool = True
     keeps: bool = True
+    needs: str = ""
+    examples: int | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -41,6 +74,16 @@ class StoreUnderTest:
         return self.open(directory, **options) if self.shared else None
 
 
+def _on_rest_server(directory: Path, **options: Any) -> Store:
+    space = f"{SERVERS['rest_server']}/{quote(str(directory), safe='')}"
+    return DynamicURLStore(f"{space}/values", f"{space}/query", **options)
+
+
+def _in_bucket(directory: Path, **options: Any) -> Store:
+    client = CLIENTS["bucket_server"]
+    return BucketStore(BUCKET, prefix=prefix_for(directory), client=client, **options)
+
+
 STORES = [
     StoreUnderTest("dict", lambda directory, **options: DictStore(**options), shared=False),
     StoreUnderTest("sqlite", lambda directory, **o: SqliteStore(directory / "store.db", **o)),
@@ -48,4 +91,104 @@ STORES = [
         "sqlite-memory", lambda directory, **o: SqliteStore(":memory:", **o), False, False
     ),
     StoreUnderTest("filesystem", lambda directory, **o: FilesystemStore(directory, **o)),
+    StoreUnderTest(
+        "dynamic-url", lambda directory, **o: _on_rest_server(directory, **o), needs="rest_server"
+    ),
+    StoreUnderTest("bucket", _in_bucket, needs="bucket_server", examples=8),
+    StoreUnderTest("zip", lambda directory, **o: ZipStore(directory / "store.zip", **o)),
+    StoreUnderTest("hashdir", lambda directory, **o: HashdirStore(directory, **o)),
 ]
+
+
+def notifying(base: Store) -> Store:
+    """A store that calls somebody after each write."""
+    store = NotifyingStore(base)
+    store.on_change(lambda store, action, key, error: None)
+    return store
+
+
+class AuthorizedStore(SimpleAuthStore):
+    """A store that the same user always opens: the laws of opening know no credentials."""
+
+    def __init__(self, base: Store) -> None:
+        super().__init__(base, {"user": _CHEAP_HASH})
+        self.connect()
+
+    def connect(self, credentials: Any = None) -> None:
+        super().connect(credentials or {"username": "user", "password": "secret"})
+
+
+_CHEAP_HASH = hash_password("secret", ln=1, r=1, p=1)
+
+# Wrappers, each with what makes it out of a base.
+WRAPPERS: dict[str, Callable[[Store], Store]] = {
+    "prefix": lambda base: PrefixStore(base, "project/"),
+    "hash-prefix": HashPrefixStore,
+    "url-encoding": UrlEncodingStore,
+    "validating": lambda base: KeyValidatingStore(base, lambda key: None),
+    "gzip": GzipStore,
+    "zstd": ZstdStore,
+    "base64": Base64Store,
+    "text": lambda base: Base64Store(TextEncodingStore(base)),
+    "json": lambda base: WrapperStore(JsonStore(base)),
+    "buffer": lambda base: WrapperStore(BufferStore(base)),
+    "notifying": lambda base: notifying(base),
+    "logging": LoggingStore,
+    "exception-logging": ExceptionLoggingStore,
+    "metered": lambda base: MeteredStore(base, NoOpMetricsBackend()),
+    "expiring": lambda base: ExpiringStore(base, default=TimeToIdle(3600)),
+    "auth": lambda base: AuthorizedStore(base),
+}
+
+
+# Stores of several stores, each with what makes it out of two.
+COMPOSED: dict[str, Callable[[Store, Store], Store]] = {
+    "joined": lambda one, other: JoinedStore([one, other]),
+    "mounted": lambda one, other: MountedStore("a", one, other),
+    "routing": lambda one, other: RoutingStore(
+        [("a", one), (re.compile(".*[b-m]"), other), ("", one)]
+    ),
+    "mirroring": lambda one, other: MirroringStore([one, other]),
+    "caching": CachingStore,
+    "caching-never": lambda one, other: CachingStore(
+        one, other, validate="never", max_items=3, negative_ttl=60.0
+    ),
+}
+
+
+def over(entry: StoreUnderTest, name: str) -> StoreUnderTest:
+    """A wrapper over a store of the register."""
+    wrap = WRAPPERS[name]
+    return StoreUnderTest(
+        f"{name}({entry.name})",
+        lambda directory, **options: wrap(entry.open(directory, **options)),
+        entry.shared,
+        entry.keeps,
+        entry.needs,
+    )
+
+
+def of_two(name: str, one: StoreUnderTest, other: StoreUnderTest) -> StoreUnderTest:
+    """A store of two stores of the register."""
+    compose = COMPOSED[name]
+
+    def open_both(directory: Path, **options: Any) -> Store:
+        for part in ("one", "other"):
+            (directory / part).mkdir(exist_ok=True)
+        return compose(
+            one.open(directory / "one", **options), other.open(directory / "other", **options)
+        )
+
+    return StoreUnderTest(
+        f"{name}({one.name},{other.name})",
+        open_both,
+        one.shared and other.shared,
+        one.keeps and other.keeps,
+        one.needs or other.needs,
+    )
+
+
+_BY_NAME = {entry.name: entry for entry in STORES}
+
+WRAPPED = [over(_BY_NAME["dict"], name) for name in WRAPPERS]
+WRAPPED += [of_two(name, _BY_NAME["dict"], _BY_NAME["dict"]) for name in COMPOSED]

@@ -80,8 +80,9 @@ class AbstractStore(ABC):
         -------
         dict
             ``type``; ``transactions``: ``"native"`` (the engine's), ``"staged"`` (collected, then
-            applied at once) or ``"none"``; ``readonly``; and what the store adds, for example
-            ``path`` and ``durability``.
+            applied at once) or ``"none"``; ``readonly``; ``key_bytes``, how many UTF-8 bytes every
+            key may have; ``sizes``, whether sizes are known without reading the data; and what
+            the store adds, for example ``path`` and ``durability``.
         """
 
     def __enter__(self) -> Self:

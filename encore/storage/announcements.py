@@ -131,7 +131,8 @@ class Announcer:
                     self, context.notes, context.transaction_id or "", context.state
                 )
             )
-        events += key_events(self, changes, context.origin, context.transaction_id)
+        if changes and any(self._events.wants(cls, self) for cls in _KEY_EVENTS):
+            events += key_events(self, changes, context.origin, context.transaction_id)
         for face in list(self._faces):
             face._hear(self, context, changes, batches)
 

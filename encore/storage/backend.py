@@ -85,6 +85,10 @@ class BackendStore(Store):
         """What `info` says beyond what every store says."""
         return {}
 
+    def _stage(self, chunks: Iterator[bytes]) -> Staged:
+        """Take a stream to where it will stay, under no key yet."""
+        raise NotImplementedError
+
     def _replace(self, key: str, old: Value | None, record: Record) -> None:
         """Put a record under ``key``. Where its content is None the data of ``old`` stays."""
         raise NotImplementedError
@@ -152,15 +156,17 @@ class BackendStore(Store):
     def info(self) -> dict[str, Any]:
         return {**super().info(), **self._describe()}
 
-    def _roots(self) -> Iterator[BackendStore]:
-        yield self
+    def _engine(self) -> BackendStore:
+        return self
 
     @property
     def sort_key(self) -> tuple[str, str]:
-        """A place in an order that is the same in all programs, for whoever locks several."""
         return type(self).__name__, str(self._describe().get("path", id(self)))
 
     # -- acts -------------------------------------------------------------------------------------
+
+    def _take_stream(self, key: str, chunks: Iterator[bytes]) -> Staged:
+        return self._stage(chunks)
 
     def _write_content(
         self,
@@ -237,17 +243,20 @@ class BackendStore(Store):
         context = self._context()
         if context is not None:
             return context.deepen(notes)
-        return SimpleTransactionContext(self, notes, timeout=timeout)
+        return self._new_context(notes, timeout=timeout)
+
+    def _new_context(
+        self, notes: str = "", *, timeout: float | None = None, quiet: bool = False
+    ) -> SimpleTransactionContext:
+        return SimpleTransactionContext(self, notes, timeout=timeout, quiet=quiet)
 
     def _context(self) -> SimpleTransactionContext | None:
-        """The transaction of the calling owner, if one is open."""
         context: SimpleTransactionContext | None = self._owner.context
         if context is None or not context.is_mine():
             return None
         return context
 
     def _unit(self) -> AbstractContextManager[SimpleTransactionContext]:
-        """What makes a single verb one act: the open transaction, or one of its own."""
         context = self._context()
         if context is not None:
             return nullcontext(context)

@@ -18,7 +18,8 @@ class Content(Protocol):
     """One immutable version of a value's data, read in ranges.
 
     What a backend supplies for data it does not want to hold in memory. Offsets and sizes are in
-    bytes, ends are exclusive, and a range never reaches beyond ``size``.
+    bytes, ends are exclusive, and a range never reaches beyond ``size``. Only a content whose size
+    is not told by its value is asked for more than there is.
     """
 
     @property

@@ -6,7 +6,7 @@ house:
 ====================================  ==============================================================
 ``_find(key)``                        the `Value` under a key as its caller may see it, or None
 ``_scan(prefix, start_after)``        the keys in code-point order, lazily
-``_stage(chunks)``                    stream data to where it will stay, not yet visible
+``_take_stream(key, chunks)``          stream data to where it will stay, not yet visible
 ``_write_content(entry, content)``    put content that has arrived under its key
 ``_rewrite_metadata(key, change)``    change the metadata of a key
 ``_erase(key, missing_ok)``           take a key away
@@ -95,7 +95,7 @@ class Store(Announcer, CompositeVerbs):
     def _scan(self, prefix: str, start_after: str | None) -> Iterator[str]:
         raise NotImplementedError
 
-    def _stage(self, chunks: Iterator[bytes]) -> Staged:
+    def _take_stream(self, key: str, chunks: Iterator[bytes]) -> Staged:
         raise NotImplementedError
 
     def _write_content(
@@ -127,8 +127,19 @@ class Store(Announcer, CompositeVerbs):
         """What makes a single verb one act: the open transaction, or one of its own."""
         raise NotImplementedError
 
-    def _roots(self) -> Iterator[Any]:
-        """The backends in which what is written here ends up."""
+    def _new_context(
+        self, notes: str = "", *, timeout: float | None = None, quiet: bool = False
+    ) -> SimpleTransactionContext:
+        """A transaction that has not begun."""
+        raise NotImplementedError
+
+    def _engine(self) -> Any:
+        """The store whose transactions are those of this one."""
+        raise NotImplementedError
+
+    @property
+    def sort_key(self) -> tuple[str, str]:
+        """A place in an order that is the same in all programs, for whoever locks several."""
         raise NotImplementedError
 
     # -- acts with a default: accelerations -------------------------------------------------------
@@ -213,6 +224,7 @@ class Store(Announcer, CompositeVerbs):
             "transactions": self.transactions,
             "readonly": False,
             "key_bytes": MAX_KEY_BYTES,
+            "sizes": True,
         }
 
     # -- reading ----------------------------------------------------------------------------------
@@ -400,7 +412,7 @@ class Store(Announcer, CompositeVerbs):
         head = gather(chunks, min(buffer_size, BUFFER_SIZE))
         if isinstance(head, bytes):
             return head
-        return self._stage(watched(self, key, head, size, "Writing"))
+        return self._take_stream(key, watched(self, key, head, size, "Writing"))
 
     def set_metadata(self, key: str, metadata: Mapping[str, Any]) -> None:
         check_key(key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import IO, Any
@@ -192,7 +193,9 @@ class Value:
         elif isinstance(content, _OneShot):
             chunks = chunks_of(content.take(), buffer_size)
         else:
-            chunks = content.chunks(0, content.size, buffer_size)
+            # Asking a decoded content for its size might mean reading it twice.
+            end = sys.maxsize if self.size is None else content.size
+            chunks = content.chunks(0, end, buffer_size)
         if progress is None:
             yield from chunks
             return
@@ -209,7 +212,7 @@ class Value:
             return content
         if isinstance(content, _OneShot):
             return content.take().read()
-        return content.read(0, content.size)  # type: ignore[no-any-return]
+        return content.read(0, sys.maxsize if self.size is None else content.size)  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Give back what the value holds. Closing twice is fine."""

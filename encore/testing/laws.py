@@ -29,6 +29,11 @@ def needs_transactions(law: _T) -> _T:
     return _mark(law, "needs_transactions")
 
 
+def needs_fork(law: _T) -> _T:
+    """Mark a test that only holds for stores that a forked process can go on using."""
+    return _mark(law, "needs_fork")
+
+
 def _mark(law: _T, name: str) -> _T:
     if isinstance(law, type):
         for member, function in vars(law).items():
@@ -60,6 +65,8 @@ class Laws:
         needs = getattr(request.function, "needs_transactions", False)
         if needs and info["transactions"] == "none":
             pytest.skip(f"{info['type']} says that it has no transactions")
+        if getattr(request.function, "needs_fork", False) and not info.get("forks", True):
+            pytest.skip(f"{info['type']} says that it does not survive a fork")
         if info["readonly"]:
             pytest.skip(f"{info['type']} is read-only here; see ReadOnlyConformance")
 
@@ -83,9 +90,15 @@ def seen(store: AbstractStore) -> Contents:
     assert len(store) == len(keys), "the count agrees with the listing"
     found = {key: (store.read(key), store.get_metadata(key)) for key in keys}
     assert len(found) == len(keys), "no key is listed twice"
-    assert store.totals() == (len(keys), sum(len(data) for data, _ in found.values()))
+    size = sum(len(data) for data, _ in found.values())
+    assert store.totals() == (len(keys), size if tells_sizes(store) else None)
     assert [*store.query()] == [(key, metadata) for key, (_, metadata) in found.items()]
     return found
+
+
+def tells_sizes(store: AbstractStore) -> bool:
+    """Whether the store says that it knows the sizes of values without reading them."""
+    return bool(store.info()["sizes"])
 
 
 def state_of(store: AbstractStore, key: str) -> tuple[Any, ...] | None:

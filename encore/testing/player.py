@@ -79,6 +79,8 @@ class Player(RuleBasedStateMachine):
         return type(self).open_store(Path(self._directory.name), self._manager)
 
     def _hear(self, event: Any) -> None:
+        if event.source is not self.store:
+            return  # a store that it is made of
         told = None if event.action == "delete" else as_text(event.metadata)
         self.heard.append((event.action, event.key, told))
 

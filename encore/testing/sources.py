@@ -21,6 +21,7 @@ def _block(seed: int) -> bytes:
     return random.Random(seed).randbytes(_BLOCK)
 
 
+@lru_cache(maxsize=256)  # the same object again: whoever keeps what it generated keeps little
 def pattern(size: int, seed: int = 0) -> bytes:
     """Return ``size`` bytes, the same for the same seed, and others for another."""
     block = _block(seed)

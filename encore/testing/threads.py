@@ -12,7 +12,14 @@ import pytest
 
 from encore.errors import LockTimeoutError, TransactionClosedError, WrongOwnerError
 from encore.storage.abstract_store import AbstractStore
-from encore.testing.laws import PATIENCE_SECONDS, Laws, in_thread, needs_transactions, seen
+from encore.testing.laws import (
+    PATIENCE_SECONDS,
+    Laws,
+    in_thread,
+    needs_fork,
+    needs_transactions,
+    seen,
+)
 from encore.testing.sources import pattern
 
 _SHORT_SECONDS = 0.05
@@ -192,6 +199,7 @@ class ThreadLaws(Laws):
         in_thread(lambda: store.transaction("Left open").begin())
         store.close()
 
+    @needs_fork
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
     def test_a_forked_child_writes_on_its_own(self, store: AbstractStore) -> None:
         store.put("a", b"parent", {"x": 1})
@@ -224,6 +232,7 @@ class ThreadLaws(Laws):
             other.close()
             assert "b" in keys, "what the child wrote to the same place is there"
 
+    @needs_fork
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
     def test_a_child_forked_inside_a_transaction_does_not_own_it(
         self, store: AbstractStore

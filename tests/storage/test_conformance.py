@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stores import STORES, StoreUnderTest
+from stores import STORES, WRAPPED, StoreUnderTest
 
 from encore.events.event_manager import EventManager
 from encore.storage.abstract_store import AbstractStore
@@ -18,9 +18,11 @@ class TestConformance(StoreConformance):
     entry: StoreUnderTest
     directory: Path
 
-    @pytest.fixture(params=STORES, ids=str)
+    @pytest.fixture(params=STORES + WRAPPED, ids=str)
     def store(self, request: pytest.FixtureRequest, directory: Path) -> Iterator[Store]:
         self.entry, self.directory = request.param, directory
+        if self.entry.needs:
+            request.getfixturevalue(self.entry.needs)
         store = self.entry.open(self.directory, event_manager=EventManager())
         yield store
         store.close()

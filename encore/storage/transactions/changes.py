@@ -76,6 +76,10 @@ class ChangeSet:
         first = self._changes.get(key)
         self._changes[key] = Change(key, before if first is None else first.before, after)
 
+    def keys(self) -> list[str]:
+        """The keys that were touched, in first-touch order."""
+        return [*self._changes]
+
     def absorb(self, inner: ChangeSet) -> None:
         """Take over what an inner block changed."""
         for change in inner._changes.values():

@@ -60,7 +60,8 @@ class SeveralTransactions:
     """
 
     def __init__(self, stores: tuple[Any, ...], notes: str, timeout: float | None) -> None:
-        unique = list(dict.fromkeys(stores))
+        # A store and a wrapper over it have one transaction between them.
+        unique = {store._engine(): None for store in stores}
         self._stores = sorted(unique, key=lambda store: store.sort_key)
         self._notes = notes
         self._timeout = timeout
@@ -91,28 +92,50 @@ class SeveralTransactions:
             self._roll_back()
 
     def _commit(self) -> None:
-        contexts = self._contexts
         try:
-            if contexts and contexts[0].depth == 1:
-                while any(context.run_before_commit() for context in contexts):
-                    pass  # a hook may have written to a store whose hooks had run
-                for context in contexts:
-                    context.prepare()
-            # The one that cannot prepare goes first: it decides.
-            contexts.sort(key=lambda context: context.is_prepared)
-            contexts[0].commit()
+            interruption = decide(self._contexts)
         except BaseException:
             self._roll_back()
             raise
-        with ExitStack() as rest:  # each of them, whatever happens to the one before
-            for context in reversed(contexts[1:]):
-                rest.callback(context.commit)
+        commit_rest(self._contexts)
+        if interruption is not None:
+            raise interruption
 
     def _roll_back(self) -> None:
         with ExitStack() as all_of_them:
             for context in self._contexts:
                 if context.depth:
                     all_of_them.callback(context.rollback)
+
+
+def decide(contexts: list[SimpleTransactionContext]) -> BaseException | None:
+    """Bring several transactions to the point of no return: everything that can fail.
+
+    The first of ``contexts`` (they are put in order) has been committed when this returns; if it
+    raises, none has. What interrupted somebody who was told of that commit is returned, to be
+    raised when the others have been committed, too.
+    """
+    outermost = [context for context in contexts if context.depth == 1]
+    while any(context.run_before_commit() for context in outermost):
+        pass  # a hook may have written to a store whose hooks had run
+    for context in outermost:
+        context.prepare()
+    # The one that cannot prepare goes first: it decides. Blocks inside others are savepoints.
+    contexts.sort(key=lambda context: context.is_prepared or context.depth > 1)
+    try:
+        contexts[0].commit()
+    except BaseException as interruption:
+        if contexts[0].state != "done":
+            raise
+        return interruption
+    return None
+
+
+def commit_rest(contexts: list[SimpleTransactionContext]) -> None:
+    """Commit what `decide` has left, each of them, whatever happens to the one before."""
+    with ExitStack() as rest:
+        for context in reversed(contexts[1:]):
+            rest.callback(context.commit)
 
 
 def _check(stores: list[Any]) -> None:

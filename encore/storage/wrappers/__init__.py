@@ -1,0 +1,1 @@
+"""Stores that hold stores: one module for each family; import their names from ``storage.api``."""
