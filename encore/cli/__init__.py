@@ -7,6 +7,7 @@
 `listing`      ls, info, query
 `reading`      get, cat
 `writing`      put, rm, meta
+`explaining`   explain
 `stores`       opening for reading and for writing; cleaning up after a failure
 `interrupts`   Ctrl-C and its kin
 `output`       standard output: keys, JSON, sizes

@@ -41,6 +41,7 @@ COMMANDS = {
     "info": ("listing", "say what a store is and how much it holds"),
     "meta": ("writing", "show or change the metadata of a key"),
     "query": ("listing", "find keys by their metadata"),
+    "explain": ("explaining", "say which stores a configuration builds, and what they promise"),
 }
 
 _NOWHERE = logging.NullHandler()
@@ -83,9 +84,9 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     parser = Parser(
         prog="encore",
         description="Copy, list and edit key-value stores.",
-        epilog="A store is sqlite:PATH, dir:PATH, memory:, an existing directory, or a path that "
-        "ends in .db, .sqlite or .sqlite3. Exit codes: 0 done, 1 failed, 2 called wrongly, "
-        "130 cancelled. Progress bars follow ENCORE_PROGRESS=auto|on|off.",
+        epilog="A store is sqlite:PATH, dir:PATH, memory:, config:FILE, an existing directory, or "
+        "a path that ends in .db, .sqlite or .sqlite3. Exit codes: 0 done, 1 failed, 2 called "
+        "wrongly, 130 cancelled. Progress bars follow ENCORE_PROGRESS=auto|on|off.",
     )
     parser.add_argument("--version", action="version", version=f"encore {encore.__version__}")
     commands = parser.add_subparsers(

@@ -126,7 +126,7 @@ def check_not_overwritten(source: AbstractStore, source_at: Address, target: Add
 
 def _check_exists(address: Address) -> None:
     if not address.exists():
-        raise StoreError(f"there is no {address.scheme.place} {address.path!r}")
+        raise StoreError(f"there is no {address.place} {address.local_path!r}")
 
 
 def _is_same_file(one: str, other: str) -> bool:
@@ -148,7 +148,7 @@ def _take_away(address: Address) -> None:
     path = address.local_path
     assert path is not None
     with suppress(OSError):
-        if address.scheme.place == "directory":
+        if address.place == "directory":
             os.rmdir(path)
         elif not any(os.path.exists(f"{path}-{part}") for part in ("wal", "shm", "journal")):
             # None of these is left unless somebody else has the file open.

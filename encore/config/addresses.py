@@ -1,7 +1,8 @@
-"""Stores from addresses: ``sqlite:project.db``, ``dir:data``, or just ``project.db``.
+"""Stores from addresses: ``sqlite:project.db``, ``gzip+dir:data``, or just ``project.db``.
 
-An address is a scheme and what it takes, or a path that says by itself what it is. A bare path
-never makes anything but an SQLite file whose name ends like one: what would be guessed is asked.
+An address is a scheme and what it takes, with wrappers joined to it by ``+`` or without, or a path
+that says by itself what it is. A bare path never makes anything but an SQLite file whose name ends
+like one: what would be guessed is asked.
 The face of the room exports what is public here.
 """
 
@@ -13,13 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from encore.config.prefixes import AddressPrefix, find_prefix, known_prefixes
 from encore.config.schemes import Scheme, find_scheme, guess, known_schemes
 from encore.errors import ConfigError
 
 if TYPE_CHECKING:
     from encore.storage.abstract_store import AbstractStore
 
-__all__ = ["SQLITE_SUFFIXES", "Address", "describe_addresses", "open_store", "parse_address"]
+__all__ = [
+    "SQLITE_SUFFIXES",
+    "Address",
+    "describe_addresses",
+    "has_scheme",
+    "open_store",
+    "parse_address",
+]
 
 #: A bare path that ends like this, in capitals or not, is an SQLite file.
 SQLITE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -37,29 +46,57 @@ class Address:
     scheme : Scheme
     path : str
         What the scheme takes, with ``~`` expanded; ``""`` for one that takes nothing.
+    prefixes : tuple of AddressPrefix
+        The wrappers over it, the outermost first.
     """
 
     scheme: Scheme
     path: str = ""
+    prefixes: tuple[AddressPrefix, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.scheme.name}:{self.path}"
+        wrappers = "".join(f"{prefix.name}+" for prefix in self.prefixes)
+        path = self.path
+        if self.scheme.whole:
+            from encore.config.secrecy import hide_login  # only these may hold secrets
+
+            path = hide_login(path)
+        return f"{wrappers}{self.scheme.name}:{path}"
+
+    def __repr__(self) -> str:
+        return f"Address({str(self)!r})"
+
+    @property
+    def place(self) -> str:
+        """What holds the store on this machine: ``"file"``, ``"directory"``, or ``""``, nothing."""
+        return self.scheme.locate(self.path)[0]
 
     @property
     def local_path(self) -> str | None:
         """The file or directory on this machine that holds the store, if one does."""
-        return self.path if self.scheme.place and self.path != ":memory:" else None
+        place, path = self.scheme.locate(self.path)
+        return path if place and path != ":memory:" else None
 
     def exists(self) -> bool:
         """Whether the file or directory is there; True where there is none to look for."""
         path = self.local_path
         if path is None:
             return True
-        return os.path.isdir(path) if self.scheme.place == "directory" else os.path.exists(path)
+        return os.path.isdir(path) if self.place == "directory" else os.path.exists(path)
 
     def open(self, **options: Any) -> AbstractStore:
         """Return the store; see `open_store`."""
-        return self.scheme.make(self.path, options)
+        return self.open_layers(**options)[-1]
+
+    def open_layers(self, **options: Any) -> list[AbstractStore]:
+        """Return the store and, before it, each one that it is over, the innermost first."""
+        known = self.scheme.options() if self.prefixes else ()
+        for prefix in self.prefixes:
+            options |= {name: value for name, value in prefix.options if name in known}
+        layers = [self.scheme.make(self.path, options)]
+        for prefix in reversed(self.prefixes):
+            layers.append(prefix.wrap(layers[-1]))
+        return layers
 
 
 def open_store(address: str | os.PathLike[str], **options: Any) -> AbstractStore:
@@ -71,6 +108,8 @@ def open_store(address: str | os.PathLike[str], **options: Any) -> AbstractStore
         ``"sqlite:PATH"``, ``"dir:PATH"``, ``"memory:"``, or another scheme of `known_schemes`; or
         the path of an existing directory, or a path that ends in .db, .sqlite or .sqlite3, whether
         it exists or not. ``~`` is the home directory. A path-like object is always a path.
+        ``gzip+``, ``zstd+``, ``base64+`` and ``readonly+`` before a scheme wrap the store:
+        ``"gzip+dir:PATH"``.
     **options
         For the store: ``readonly``, ``durability``, ``timeout`` (seconds), ``event_manager``,
         ``index``, as far as it takes them.
@@ -110,7 +149,12 @@ def parse_address(address: str | os.PathLike[str]) -> Address:
     if with_scheme is None:
         return _bare(text)
     name, path = with_scheme.groups()
+    prefixes: tuple[AddressPrefix, ...] = ()
     scheme = find_scheme(name)
+    if scheme is None and "+" in name:
+        *wrappers, name = name.split("+")
+        prefixes = tuple(map(_prefix, wrappers))
+        scheme = find_scheme(name)
     if scheme is None:
         # What stands behind an unknown scheme may hold a password: it is not repeated.
         raise ConfigError(
@@ -119,16 +163,34 @@ def parse_address(address: str | os.PathLike[str]) -> Address:
             f"{describe_addresses()}. A path with a colon in it begins with ./"
         )
     _check_path(scheme, path)
-    return Address(scheme, os.path.expanduser(path) if scheme.place else path)
+    return Address(scheme, os.path.expanduser(path) if scheme.place else path, prefixes)
+
+
+def has_scheme(text: str) -> bool:
+    """Whether an address says by itself what it is, rather than by what is there."""
+    return _WITH_SCHEME.fullmatch(text) is not None
 
 
 def describe_addresses() -> str:
     """Say in one line what an address can be."""
     forms = ", ".join(f"{scheme.form} ({scheme.description})" for scheme in known_schemes())
+    wrappers = ", ".join(f"{prefix.name}+ ({prefix.description})" for prefix in known_prefixes())
     return (
-        f"known are {forms}; also the path of an existing directory, and any path that ends in "
-        f"{', '.join(SQLITE_SUFFIXES[:-1])} or {SQLITE_SUFFIXES[-1]}"
+        f"known are {forms}; before any of them {wrappers}; also the path of an existing "
+        f"directory, and any path that ends in {', '.join(SQLITE_SUFFIXES[:-1])} or "
+        f"{SQLITE_SUFFIXES[-1]}"
     )
+
+
+def _prefix(name: str) -> AddressPrefix:
+    prefix = find_prefix(name)
+    if prefix is None:
+        known = [f"{known.name}+" for known in known_prefixes()]
+        raise ConfigError(
+            f"no wrapper of an address is called {f'{name}+'!r}{guess(f'{name.lower()}+', known)}; "
+            f"there are {', '.join(known)}"
+        )
+    return prefix
 
 
 def _check_path(scheme: Scheme, path: str) -> None:
@@ -149,7 +211,8 @@ def _check_path(scheme: Scheme, path: str) -> None:
 def _bare(text: str) -> Address:
     path = os.path.expanduser(text)
     if os.path.isdir(path):
-        return _at("dir", path)
+        has_index = os.path.isfile(os.path.join(path, ".encore", "index.db"))
+        return _at("hashdir" if has_index else "dir", path)
     if path.lower().endswith(SQLITE_SUFFIXES):
         return _at("sqlite", path)
     if os.path.exists(path):

@@ -43,6 +43,11 @@ class Scheme:
     place : str, optional
         What stands behind the colon: the path of a ``"file"`` or of a ``"directory"`` on this
         machine, or ``""``, anything else.
+    find : callable, optional
+        ``find(path)`` returns the place and the path of what holds the store in the end, where what
+        stands behind the colon only leads to it.
+    whole : bool, optional
+        Whether the address is a URL, and the store gets all of it.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Scheme:
     description: str
     load: Callable[[], Callable[..., AbstractStore]]
     place: str = ""
+    find: Callable[[str], tuple[str, str]] | None = None
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if len(self.name) < 2 or not self.name.isascii() or self.name != self.name.lower():
@@ -64,13 +71,18 @@ class Scheme:
         """Whether something stands behind the colon."""
         return self.form != f"{self.name}:"
 
+    def locate(self, path: str) -> tuple[str, str]:
+        """What holds the store on this machine, as in ``place``, and its path."""
+        return (self.place, path) if self.find is None else self.find(path)
+
     def options(self) -> tuple[str, ...]:
         """The options that this kind of store takes, in the order it names them."""
-        parameters = inspect.signature(self.load()).parameters.values()
+        parameters = [*inspect.signature(self.load()).parameters.values()]
+        by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         return tuple(
             parameter.name
-            for parameter in parameters
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            for parameter in parameters[self.takes_path :]
+            if parameter.kind in by_name
         )
 
     def make(self, path: str, options: dict[str, Any]) -> AbstractStore:
@@ -89,7 +101,8 @@ class Scheme:
                     f"its options are {', '.join(known)}"
                 )
         try:
-            return self.load()(*([path] if self.takes_path else []), **options)
+            place = f"{self.name}:{path}" if self.whole else path
+            return self.load()(*([place] if self.takes_path else []), **options)
         except EncoreError:
             raise
         except (TypeError, ValueError) as error:
@@ -135,7 +148,27 @@ def _in_storage(name: str) -> Callable[[], Callable[..., AbstractStore]]:
     return load
 
 
+def _in_bucket(name: str) -> Callable[[], Callable[..., AbstractStore]]:
+    def load() -> Callable[..., AbstractStore]:
+        module = import_module("encore.storage.backends.bucket.addresses")
+        return getattr(module, name)  # type: ignore[no-any-return]
+
+    return load
+
+
+def _in_config(name: str) -> Callable[..., Any]:
+    """A function of `factory`, which builds on this module."""
+    return getattr(import_module("encore.config.factory"), name)  # type: ignore[no-any-return]
+
+
 for _scheme in (
+    Scheme(
+        "config",
+        "config:FILE",
+        "the main store of a YAML, TOML or JSON configuration; config:FILE#NAME another one",
+        lambda: _in_config("open_configured"),
+        find=lambda path: _in_config("locate_configured")(path),
+    ),
     Scheme(
         "sqlite",
         "sqlite:PATH",
@@ -150,6 +183,30 @@ for _scheme in (
         _in_storage("FilesystemStore"),
         "directory",
     ),
+    Scheme(
+        "zip",
+        "zip:PATH",
+        "one zip archive, which other programs can read, too",
+        _in_storage("ZipStore"),
+        "file",
+    ),
+    Scheme(
+        "hashdir",
+        "hashdir:PATH",
+        "a directory of hashed directories, for large data or millions of keys",
+        _in_storage("HashdirStore"),
+        "directory",
+    ),
+    Scheme("s3", "s3://BUCKET/PREFIX", "a bucket of S3 or the like", _in_bucket("open_s3")),
+    Scheme("gs", "gs://BUCKET/PREFIX", "Google Cloud Storage", _in_bucket("open_gs")),
+    Scheme("az", "az://CONTAINER/PREFIX", "Azure Blob Storage", _in_bucket("open_az")),
     Scheme("memory", "memory:", "this program's memory", _in_storage("DictStore")),
+    *(
+        Scheme(name, f"{name}://HOST/PATH", description, _in_storage("HttpStore"), whole=True)
+        for name, description in (
+            ("http", "what a web server offers, for reading and without listings"),
+            ("https", "the same over an encrypted connection"),
+        )
+    ),
 ):
     register_scheme(_scheme)

@@ -122,7 +122,10 @@ def test_a_wrong_value_of_an_option_is_a_configuration_error() -> None:
     [
         ("sqlit:a.db", "did you mean 'sqlite'"),
         ("directory:a", "known are"),
-        ("s3:bucket", "sqlite:PATH"),
+        ("s4:bucket", "sqlite:PATH"),
+        ("s3:bucket", "s3://BUCKET/PREFIX"),
+        ("s3:///prefix", "s3://BUCKET/PREFIX"),
+        ("gs://key:secret@bucket", "neither credentials"),
         ("memory:a", "nothing may follow 'memory:'"),
         ("sqlite:", "sqlite:PATH"),
         ("dir:", "dir:PATH"),
