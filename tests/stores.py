@@ -165,6 +165,7 @@ def over(entry: StoreUnderTest, name: str) -> StoreUnderTest:
         entry.shared,
         entry.keeps,
         entry.needs,
+        entry.examples,
     )
 
 
@@ -182,13 +183,34 @@ def of_two(name: str, one: StoreUnderTest, other: StoreUnderTest) -> StoreUnderT
     return StoreUnderTest(
         f"{name}({one.name},{other.name})",
         open_both,
-        one.shared and other.shared,
+        # Two caches over one store of copies would not know what the other has removed.
+        one.shared and other.shared and not name.startswith("caching"),
         one.keeps and other.keeps,
         one.needs or other.needs,
+        one.examples or other.examples,
     )
 
 
 _BY_NAME = {entry.name: entry for entry in STORES}
 
-WRAPPED = [over(_BY_NAME["dict"], name) for name in WRAPPERS]
-WRAPPED += [of_two(name, _BY_NAME["dict"], _BY_NAME["dict"]) for name in COMPOSED]
+_DICT = _BY_NAME["dict"]
+_OTHERS = [entry for entry in STORES if entry.name not in ("dict", "sqlite-memory")]
+
+# Every wrapper alone.
+WRAPPED = [over(_DICT, name) for name in WRAPPERS]
+WRAPPED += [of_two(name, _DICT, _DICT) for name in COMPOSED]
+
+# Every wrapper over every backend, and every two wrappers.
+STACKS = [over(entry, name) for name in WRAPPERS for entry in _OTHERS]
+STACKS += [of_two(name, entry, _DICT) for name in COMPOSED for entry in _OTHERS]
+PAIRS = [over(over(_DICT, inner), outer) for outer in WRAPPERS for inner in WRAPPERS]
+PAIRS += [over(of_two(inner, _DICT, _DICT), outer) for outer in WRAPPERS for inner in COMPOSED]
+PAIRS += [of_two(outer, over(_DICT, inner), _DICT) for outer in COMPOSED for inner in WRAPPERS]
+
+# One of each kind, for every day.
+SAMPLED = [
+    over(_BY_NAME["sqlite"], "gzip"),
+    over(_BY_NAME["filesystem"], "prefix"),
+    of_two("caching", _BY_NAME["sqlite"], _DICT),
+    of_two("mirroring", _BY_NAME["sqlite"], _BY_NAME["filesystem"]),
+]

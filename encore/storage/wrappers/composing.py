@@ -98,8 +98,9 @@ class ComposedStore(BackendStore):
             if not part.is_connected():
                 part.connect()
 
-    def _close(self) -> None:
-        with ExitStack() as all_of_them:
+    def close(self) -> None:
+        super().close()
+        with ExitStack() as all_of_them:  # also those that only told what they are
             for part in self._opened_parts:
                 all_of_them.callback(part.close)
 

@@ -88,31 +88,37 @@ class DecodedContent:
 
     def _pieces(self, start: int, end: int) -> Iterator[bytes]:
         """The decoded bytes from ``start`` to ``end``, in whatever pieces they come."""
-        if end <= start:
-            return
         if self._decoder is None or start < self._position:
             self._rewind()
             self._decoder = self._decode()
-        decoder = self._decoder
-        while self._position < end:
-            if not self._left:
-                chunk = next(decoder, None)
-                if chunk is None:
-                    break
-                self._left = memoryview(chunk)
-                continue
-            skipped = min(max(start - self._position, 0), len(self._left))
-            piece = self._left[skipped : skipped + end - self._position - skipped]
-            self._left = self._left[skipped + len(piece) :]
-            self._position += skipped + len(piece)
-            if piece:
-                yield bytes(piece)
-        if self._position >= (sys.maxsize if self._size is None else self._size):
-            # Whatever stands behind the data (a checksum) has a word to say before the last byte
-            # counts as read.
-            for extra in decoder:
-                if extra:
-                    raise CorruptValueError(f"the data goes on beyond its {self._size:,} bytes")
+        try:
+            while self._position < end and self._fill():
+                skipped = min(max(start - self._position, 0), len(self._left))
+                piece = self._left[skipped : skipped + end - self._position - skipped]
+                self._left = self._left[skipped + len(piece) :]
+                self._position += skipped + len(piece)
+                if piece:
+                    yield bytes(piece)
+            if self._position == self._size and self._fill():
+                # Looking on also lets the checksum behind the data have its word.
+                raise CorruptValueError(f"the data goes on beyond its {self._size:,} bytes")
+        except Exception:
+            self._rewind()  # a decoder that has failed would say next time that this was all
+            raise
+
+    def _fill(self) -> bool:
+        """Have decoded bytes at hand; False at the end of the data."""
+        assert self._decoder is not None
+        while not self._left:
+            chunk = next(self._decoder, None)
+            if chunk is None:
+                if self._size is not None and self._position < self._size:
+                    raise CorruptValueError(
+                        f"the data ends after {self._position:,} of its {self._size:,} bytes"
+                    )
+                return False
+            self._left = memoryview(chunk)
+        return True
 
 
 class EncodedStream(DecodedContent):
