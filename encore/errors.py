@@ -78,7 +78,7 @@ class EncoreError(Exception):
 
 
 def _rebuild(cls: type[EncoreError], state: dict[str, Any]) -> EncoreError:
-    error = cls.__new__(cls)
+    error = cls()
     error.store = None
     error.__dict__.update(state)
     error.args = (state.get("message", ""),)
