@@ -1,6 +1,6 @@
 """The data of values: a file that is held open, one that is yet to be opened, one not yet in place.
 
-Only this subpackage imports this module.
+This subpackage and ``hashdir`` import this module.
 """
 
 from __future__ import annotations

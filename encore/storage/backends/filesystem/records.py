@@ -1,7 +1,7 @@
 """The records of sidecars: what is known of a version, and how it is written on one line.
 
-``sidecars`` says which record belongs to which version, and why. Only this subpackage imports this
-module.
+``sidecars`` says which record belongs to which version, and why. This subpackage and ``hashdir``
+import this module.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ locked belongs to nobody. Neither an age nor a process number could tell as much
 The lock is taken before the folder is made, and afterwards the file is looked for again, so that a
 sweeper who comes in between does not sweep away somebody who is just beginning.
 
-Only this subpackage imports this module.
+This subpackage and ``hashdir`` import this module.
 """
 
 from __future__ import annotations
@@ -145,15 +145,21 @@ def _begin(parent: Folder) -> tuple[str, int]:
         os.close(live)
 
 
-def sweep(parent: Folder, pending: Callable[[str, os.stat_result], None]) -> None:
+def sweep(
+    parent: Folder,
+    pending: Callable[[str, os.stat_result], None] | None = None,
+    may_go: Callable[[Folder], bool] = lambda folder: True,
+) -> None:
     """Remove what dead sessions have left.
 
     Parameters
     ----------
     parent : Folder
         Where all sessions are.
-    pending : callable
+    pending : callable, optional
         Called with the purpose and the status of each file that has one, before it is removed.
+    may_go : callable, optional
+        Called with the folder of each dead session; where it returns false the session stays.
     """
     names = {entry.name.removesuffix(_LIVE) for entry in list_folder(parent)}
     for name in names:
@@ -164,6 +170,8 @@ def sweep(parent: Folder, pending: Callable[[str, os.stat_result], None]) -> Non
             with suppress(FileNotFoundError):
                 folder = open_folder(parent, name)
                 try:
+                    if not may_go(folder):
+                        continue
                     _clear(folder, pending)
                 finally:
                     close_folder(folder)

@@ -5,7 +5,7 @@ symbolic link, so what was reached from the root lies below the root, whatever o
 rename meanwhile. Where the system knows no such calls (Windows) a folder is its path instead, and a
 link is looked for before it is entered.
 
-Only this subpackage imports this module.
+This subpackage and ``hashdir`` import this module.
 """
 
 from __future__ import annotations

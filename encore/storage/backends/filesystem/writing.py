@@ -1,6 +1,6 @@
 """From records to files: data on its way in, and the short way for a small value.
 
-Only this subpackage imports this module.
+This subpackage and ``hashdir`` import this module.
 """
 
 from __future__ import annotations

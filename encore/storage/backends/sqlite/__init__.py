@@ -1,12 +1,15 @@
 """One file, one document: the embedded default.
 
-``store``        reading and writing, a thin layer over constant SQL texts
-``engine``       the file, the connections and the transactions it stands on
-``statements``   those texts, and the format of the file
+``store``        the store
+``large``        large data in the same file: reading, writing, publishing
+``records``      the store without large data; ``hashdir`` puts it elsewhere
+``transacting``  the transactions it stands on
+``engine``       the file and the connections those stand on
+``statements``   constant SQL texts, and the formats of files
 ``connections``  how a connection is opened, and kept one per thread
 ``document``     creating and checking the file
-``chunks``       the rows of values too large for one, and snapshots
-``large``        reading and writing such values
+``chunks``       the rows of large data, and snapshots
+``staging``      which of them no key points at yet, and who writes them
 ``bulk``         many small values with few calls
 ``searching``    metadata queries
 ``failures``     what the engine's errors mean here

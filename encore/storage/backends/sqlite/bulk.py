@@ -135,4 +135,4 @@ class BulkWriter:
             if not self._exact:
                 row = (*row[:2], created, *row[3:])
             self._connection.execute(sql.UPSERT, row)
-            self._store._drop_later(blob)
+            self._store._drop(row[0], blob)

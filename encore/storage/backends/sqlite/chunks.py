@@ -16,10 +16,26 @@ from typing import Any, Protocol
 
 from encore.errors import ConflictError, CorruptValueError, StoreError
 from encore.storage.backends.sqlite import statements as sql
-from encore.storage.backends.sqlite.connections import Held, Settings
+from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
 
 COMMIT_BYTES = 4 * 1024 * 1024
 _ROWS_AT_ONCE = 4  # twice as fast as one; eight and more leave the processor's cache
+
+
+class ChunkOwner(SqliteOwner):
+    """What a store with chunks knows of the calling thread.
+
+    Attributes
+    ----------
+    last_blob : int
+        The latest number given to a blob in this transaction. Numbers are not used again in it,
+        even if the block that used them has been undone: somebody may still hold its values.
+    snapshot : weak reference to Snapshot, or None
+        The one that was taken last.
+    """
+
+    last_blob: int = 0
+    snapshot: weakref.ref[Snapshot] | None = None
 
 
 class Version(Protocol):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import weakref
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from encore.errors import StoreError, UnsupportedError
@@ -160,16 +160,11 @@ class SqliteOwner(OwnerState):
     connection : sqlite3.Connection or None
     other : sqlite3.Connection or None
         For the other asyncio tasks of the thread while one has a transaction open.
-    garbage : list of list of int
-        Per nesting level, blobs to drop when the transaction commits.
-    last_blob : int
-        The latest number given to a blob in this transaction. Numbers are not used again in it,
-        even if the block that used them has been undone: somebody may still hold its values.
+    garbage : list of list
+        Per nesting level, what is to be cleared up at the end; see ``engine``.
     """
 
     connection: sqlite3.Connection | None = None
     held: Held | None = None
     other: Held | None = None
-    garbage: list[list[int]] | None = None
-    last_blob: int = 0
-    snapshot: weakref.ref[object] | None = None
+    garbage: list[list[Any]] | None = None

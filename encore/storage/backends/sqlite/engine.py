@@ -1,7 +1,6 @@
-"""What the store stands on: its file, a connection for each thread, and transactions.
+"""What the store stands on: its file, and a connection for each thread.
 
-A transaction is SQLite's own: BEGIN IMMEDIATE, so that what is read in it cannot change before it
-writes; savepoints for the blocks inside. ``store`` imports this module.
+``transacting`` imports this module.
 """
 
 from __future__ import annotations
@@ -17,27 +16,26 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from encore.errors import LockTimeoutError, ReadOnlyError, TransactionError
+from encore.errors import TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.backend import BackendStore
 from encore.storage.backends.sqlite import statements as sql
-from encore.storage.backends.sqlite.chunks import SnapshotPool
 from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
 from encore.storage.backends.sqlite.document import add_indexes, create, make_private_directory
 from encore.storage.backends.sqlite.failures import describe_holder, translate
 from encore.storage.backends.sqlite.searching import index_statements
-from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.locks import held_message
 from encore.storage.transactions.owners import OwnerState
 
 
 class SqliteEngine(BackendStore):
-    """A store with its file, its connections and its transactions, but no values yet.
+    """A store with its file and its connections, but no transactions and no values yet.
 
     The parameters are those of `SqliteStore`.
     """
 
     _owner: SqliteOwner
+    _form = sql.ONE_FILE
 
     def __init__(
         self,
@@ -55,28 +53,43 @@ class SqliteEngine(BackendStore):
         self.path = os.fspath(path)
         super().__init__(event_manager=event_manager, timeout=timeout)
         self._indexes = index_statements(index)
-        self._settings = Settings(self.path, timeout, durability, readonly, page_size)
+        self._asked = Settings(self._file(), timeout, durability, readonly, page_size)
+        self._settings = self._asked
         self._private: weakref.finalize[Any, Any] | None = None
         self._connections: weakref.WeakSet[Held] = weakref.WeakSet()
-        self._pool: SnapshotPool | None = None
         self._opening = threading.RLock()
         self._writing: tuple[threading.Thread, float] | None = None
 
     def __repr__(self) -> str:
-        return f"<SqliteStore {self.path!r}>"
+        return f"<{type(self).__name__} {self.path!r}>"
+
+    # -- hooks ------------------------------------------------------------------------------------
+
+    def _file(self) -> str:
+        """The path of the database, from the path of the store."""
+        return self.path
+
+    def _is_private(self) -> bool:
+        """Whether the database is to be a file that nobody else sees."""
+        return self.path == ":memory:"
+
+    def _recover(self, connection: sqlite3.Connection) -> None:
+        """Clear up, when the store is opened, what the dead have left."""
+
+    # -- opening and closing ----------------------------------------------------------------------
 
     def _new_owner(self) -> OwnerState:
         return SqliteOwner()
 
     def _open(self) -> None:
         with self._opening:
-            if self.path == ":memory:":
-                self._open_private()
-            path = self._settings.path
-            if os.path.isfile(path) and not os.access(path, os.W_OK):
-                self._settings = replace(self._settings, readonly=True)
+            self._settings = settings = self._asked
+            if self._is_private():
+                self._settings = self._private_settings()
+            elif os.path.isfile(settings.path) and not os.access(settings.path, os.W_OK):
+                self._settings = replace(settings, readonly=True)
             try:
-                create(self._settings)
+                create(self._settings, self._form, self._recover)
                 if self._indexes and not self._settings.readonly:
                     connection = self._settings.connect()
                     try:
@@ -85,16 +98,12 @@ class SqliteEngine(BackendStore):
                         connection.close()
             except sqlite3.Error as error:
                 raise translate(error, self, "open") from error
-            self._pool = SnapshotPool(self._settings)
 
-    def _open_private(self) -> None:
+    def _private_settings(self) -> Settings:
         directory = make_private_directory()
         self._private = weakref.finalize(self, _remove_private, directory, os.getpid())
-        settings = self._settings
-        self._settings = Settings(
-            os.path.join(directory, "store.db"),
-            settings.timeout, "none", settings.readonly, settings.page_size,
-        )  # fmt: skip
+        path = os.path.join(directory, "store.db")
+        return replace(self._asked, path=path, durability="none")
 
     def close(self) -> None:
         writing = self._writing
@@ -107,8 +116,6 @@ class SqliteEngine(BackendStore):
         super().close()
 
     def _close(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
         if not self._settings.readonly:
             # So that the one file is all there is to it: for mailing it, or copying it away.
             # If others use it still, the last of them does that.
@@ -128,9 +135,6 @@ class SqliteEngine(BackendStore):
         self._connections = weakref.WeakSet()
         self._opening = threading.RLock()
         self._writing = None
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = SnapshotPool(self._settings)
 
     def _describe(self) -> dict[str, Any]:
         journal = self._connection().execute("PRAGMA journal_mode").fetchone()[0]
@@ -186,87 +190,6 @@ class SqliteEngine(BackendStore):
             return self._connection().execute(statement, parameters)
         except sqlite3.Error as error:
             raise translate(error, self, statement.split(" ", 1)[0].lower()) from error
-
-    # -- transactions -----------------------------------------------------------------------------
-
-    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
-        owner = self._owner
-        if context.depth > 1:
-            self._execute(f"SAVEPOINT s{context.depth}")
-            owner.garbage.append([])  # type: ignore[union-attr]
-            return
-        if owner.context is not None:
-            raise LockTimeoutError(
-                f"another task of this thread has the transaction {owner.context.notes!r} of "
-                f"{self!r} open, and waiting for it here would stop it, too",
-                store=self,
-            )
-        connection = owner.connection or self._connect()
-        if self._settings.readonly:
-            raise ReadOnlyError(f"begin: {self!r} was opened for reading only", store=self)
-        try:
-            if context.timeout is None:
-                connection.execute(sql.BEGIN)
-            else:
-                self._begin_with_timeout(connection, context.timeout)
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise translate(error, self, "begin", timeout=context.timeout) from error
-            raise
-        owner.garbage = [[]]
-        owner.last_blob = 0
-        self._writing = (threading.current_thread(), time.monotonic())
-
-    def _begin_with_timeout(self, connection: sqlite3.Connection, timeout: float) -> None:
-        connection.execute(f"PRAGMA busy_timeout={int(timeout * 1000)}")
-        try:
-            connection.execute(sql.BEGIN)
-        finally:
-            connection.execute(f"PRAGMA busy_timeout={int(self.timeout * 1000)}")
-
-    def _commit_transaction(self, context: SimpleTransactionContext) -> None:
-        owner = self._owner
-        garbage = owner.garbage
-        assert garbage is not None
-        if context.depth > 1:
-            self._execute(f"RELEASE s{context.depth}")
-            dropped = garbage.pop()
-            garbage[-1] += dropped
-            return
-        connection = self._connection()
-        try:
-            if garbage[0]:
-                connection.executemany(sql.DROP_CHUNKS, [(blob,) for blob in garbage[0]])
-            self._writing = None  # before others can begin, or theirs would be taken away
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise translate(error, self, "commit") from error
-        except BaseException:
-            if not connection.in_transaction:
-                context.mark_committed()
-            raise
-        context.mark_committed()
-
-    def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
-        owner = self._owner
-        connection = owner.connection
-        assert connection is not None
-        assert owner.garbage is not None
-        owner.garbage.pop()
-        if context.depth == 1:
-            self._writing = None
-        if not connection.in_transaction:
-            return  # SQLite has done it already: the disk was full, say
-        try:
-            if context.depth > 1:
-                connection.execute(f"ROLLBACK TO s{context.depth}")
-                connection.execute(f"RELEASE s{context.depth}")
-            else:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise translate(error, self, "rollback") from error
 
     def _who_holds_it(self, timeout: float) -> str:
         writing = self._writing

@@ -1,4 +1,4 @@
-"""Reading and writing values that are too large for a row.
+"""Large data in the file itself: chunk rows, written ahead and published by a record.
 
 ``store`` imports this module.
 """
@@ -8,39 +8,71 @@ from __future__ import annotations
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from encore.errors import CorruptValueError
 from encore.keys.rules import check_key
 from encore.storage.backends.sqlite import statements as sql
+from encore.storage.backends.sqlite.bulk import BulkWriter
 from encore.storage.backends.sqlite.chunks import (
     COMMIT_BYTES,
     Blob,
+    ChunkOwner,
     Snapshot,
+    SnapshotPool,
     StagedBlob,
     TransactionVersion,
     batches,
     read_chunks,
     rows_of,
 )
-from encore.storage.backends.sqlite.document import writer_name
-from encore.storage.backends.sqlite.engine import SqliteEngine
 from encore.storage.backends.sqlite.failures import translate
-from encore.storage.content import clip
-from encore.storage.template import Staged
+from encore.storage.backends.sqlite.records import Records
+from encore.storage.backends.sqlite.staging import sweep, writer_name
+from encore.storage.content import Content, clip
+from encore.storage.template import Entry, Staged
+from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.owners import OwnerState
 from encore.storage.values import Value
 
 
-class LargeValues(SqliteEngine):
-    """The engine, and values in chunk rows.
+class LargeValues(Records):
+    """Records, and large data in chunk rows.
 
     The parameters are those of `SqliteStore`.
     """
 
+    _owner: ChunkOwner
+    _finding = sql.FIND_WITH_CHUNK
+    _pool: SnapshotPool | None = None
+
+    def _new_owner(self) -> OwnerState:
+        return ChunkOwner()
+
+    def _open(self) -> None:
+        with self._opening:
+            super()._open()
+            self._pool = SnapshotPool(self._settings)
+
+    def _recover(self, connection: sqlite3.Connection) -> None:
+        sweep(connection)
+
+    def _close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        super()._close()
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = SnapshotPool(self._settings)
+
+    # -- reading ----------------------------------------------------------------------------------
+
     def _value(self, row: tuple[Any, ...]) -> Value | None:
-        """The value of a row of the statement ``FIND``; None if it has gone meanwhile."""
         key, text, size, created, modified, token, blob, data = row
         if data is None:
             if blob is None:
@@ -90,7 +122,7 @@ class LargeValues(SqliteEngine):
         owner, key = self._owner, row[0]
         latest: Any = owner.snapshot and owner.snapshot()
         if latest is not None:
-            seen = latest.connection().execute(sql.FIND, (key,)).fetchone()
+            seen = latest.connection().execute(self._finding.one, (key,)).fetchone()
             if seen is not None and seen[5] == row[5]:
                 return latest, seen
         if self._pool is None:
@@ -99,9 +131,20 @@ class LargeValues(SqliteEngine):
         try:
             snapshot = self._pool.take()
             owner.snapshot = weakref.ref(snapshot)
-            return snapshot, snapshot.connection().execute(sql.FIND, (key,)).fetchone()
+            return snapshot, snapshot.connection().execute(self._finding.one, (key,)).fetchone()
         except sqlite3.Error as error:
             raise translate(error, self, "read", key) from error
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
+        super()._begin_transaction(context)
+        if context.depth == 1:
+            self._owner.last_blob = 0
+
+    def _before_commit(self, garbage: list[Any]) -> None:
+        if garbage:
+            self._connection().executemany(sql.DROP_CHUNKS, [(blob,) for blob in garbage])
 
     def _stage(self, chunks: Iterator[bytes]) -> Staged:
         inside = self._context() is not None
@@ -143,6 +186,13 @@ class LargeValues(SqliteEngine):
         owner.last_blob = max(unused, owner.last_blob + (1 << sql.CHUNK_BITS))
         return owner.last_blob
 
+    def _keep(self, key: str, content: bytes | Content) -> int:
+        if isinstance(content, StagedBlob):
+            self._publish(content)
+            return content.blob
+        assert isinstance(content, bytes)
+        return self._add_chunks(content)
+
     def _publish(self, staged: StagedBlob) -> None:
         if staged.registered and self._execute(sql.UNSTAGE, (staged.blob,)).rowcount != 1:
             raise CorruptValueError("the data was swept away before it could be published")
@@ -173,8 +223,16 @@ class LargeValues(SqliteEngine):
         copy.size = value.content.size
         return copy
 
-    def _drop_later(self, blob: int) -> None:
-        """Drop a blob with the commit: until then the owner may be reading it."""
+    def _drop(self, key: str, blob: int) -> None:
         garbage = self._owner.garbage
         assert garbage is not None
         garbage[-1].append(blob)
+
+    def _write_many(self, entries: Iterable[Entry], buffer_size: int) -> None:
+        if self._heard():
+            super()._write_many(entries, buffer_size)
+            return
+        try:
+            BulkWriter(self, self._connection(), buffer_size).run(entries)
+        except sqlite3.Error as error:
+            raise translate(error, self, "write") from error

@@ -1,4 +1,4 @@
-"""The format of the file, and every constant SQL text.
+"""The formats of files, and every constant SQL text.
 
 ::
 
@@ -13,15 +13,17 @@ read them (three times slower at 4 KiB). Metadata is JSON text, so that SQLite c
 Writing goes by UPSERT; REPLACE would delete and insert, which costs twice. The condition on
 ``blob`` lets one statement do for the usual case: it touches no row where there is more to do.
 
-Only this folder imports this module.
+Where large data stays elsewhere (``hashdir``), ``kv`` is the same, and ``blob`` is a number there.
+This folder and that one import this module.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
-APPLICATION_ID = 0x656E6372  # "encr"
-FORMAT = 1
 INLINE_BYTES = 1024
 CHUNK_BYTES = 65536
 CHUNK_BITS = 24
@@ -48,6 +50,30 @@ TABLES = {
         writer TEXT NOT NULL,
         since REAL NOT NULL)""",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a file must be to be ours.
+
+    Attributes
+    ----------
+    application_id : int
+    version : int
+        Newer ones are refused.
+    tables : mapping of str to str
+        By name, the statements that make them.
+    first : tuple of str
+        Statements that a new file begins with.
+    """
+
+    application_id: int
+    version: int
+    tables: Mapping[str, str]
+    first: tuple[str, ...] = ()
+
+
+ONE_FILE = Format(0x656E6372, 1, TABLES)  # "encr"
 OBJECTS = (  # but for SQLite's own, such as the statistics that ANALYZE leaves
     "SELECT type, name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqlite_*'"
 )
@@ -57,17 +83,7 @@ OBJECTS = (  # but for SQLite's own, such as the statistics that ANALYZE leaves
 READ = "SELECT data, blob FROM kv WHERE key=?"
 EXISTS = "SELECT 1 FROM kv WHERE key=?"
 COUNT = "SELECT count(*) FROM kv"
-_RECORD = (
-    "kv.metadata, kv.size, kv.created, kv.modified, kv.token, kv.blob,"
-    " CASE WHEN kv.blob IS NULL THEN kv.data"
-    f" WHEN kv.size<={CHUNK_BYTES} THEN (SELECT data FROM chunk WHERE id=kv.blob) END"
-)
-FIND = f"SELECT kv.key, {_RECORD} FROM kv WHERE key=?"
 PLACE = "SELECT size, blob, data FROM kv WHERE key=?"
-FIND_MANY = (
-    f"SELECT wanted.value, {_RECORD} FROM json_each(?) AS wanted"
-    " LEFT JOIN kv ON kv.key=wanted.value"
-)
 
 
 def _pages(columns: str, limit: int) -> dict[tuple[bool, bool], str]:
@@ -82,9 +98,34 @@ def _pages(columns: str, limit: int) -> dict[tuple[bool, bool], str]:
 
 KEYS = _pages("key", PAGE)
 ENTRIES = _pages("key, size, modified, token", PAGE)
-FIND_ALL = _pages(f"kv.key, {_RECORD}", VALUES_PAGE)
 TOTALS = "SELECT count(*), coalesce(sum(size),0) FROM kv WHERE key>=?"
 TOTALS_BOUNDED = TOTALS + " AND key<?"
+
+
+class Finding(NamedTuple):
+    """The texts that find records: key, metadata, size, created, modified, token, blob, data."""
+
+    one: str
+    many: str
+    all: dict[tuple[bool, bool], str]
+
+
+def _finding(data: str) -> Finding:
+    """The texts where ``data`` is what they give of the data."""
+    record = f"kv.metadata, kv.size, kv.created, kv.modified, kv.token, kv.blob, {data}"
+    return Finding(
+        f"SELECT kv.key, {record} FROM kv WHERE key=?",
+        f"SELECT wanted.value, {record} FROM json_each(?) AS wanted"
+        " LEFT JOIN kv ON kv.key=wanted.value",
+        _pages(f"kv.key, {record}", VALUES_PAGE),
+    )
+
+
+FIND = _finding("kv.data")
+FIND_WITH_CHUNK = _finding(
+    "CASE WHEN kv.blob IS NULL THEN kv.data"
+    f" WHEN kv.size<={CHUNK_BYTES} THEN (SELECT data FROM chunk WHERE id=kv.blob) END"
+)
 
 # -- writing --------------------------------------------------------------------------------------
 
@@ -108,7 +149,7 @@ BLOBS = (
     "SELECT key, blob, created FROM kv"
     " WHERE blob IS NOT NULL AND key IN (SELECT value FROM json_each(?))"
 )
-BLOBS_IN = "SELECT blob FROM kv WHERE blob IS NOT NULL AND key>=?"
+BLOBS_IN = "SELECT key, blob FROM kv WHERE blob IS NOT NULL AND key>=?"
 BLOBS_IN_BOUNDED = BLOBS_IN + " AND key<?"
 DELETE_ALL = "DELETE FROM kv"
 DELETE_IN = "DELETE FROM kv WHERE key>=?"

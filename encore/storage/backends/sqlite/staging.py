@@ -1,0 +1,63 @@
+"""Blobs that no key points at yet: who writes them, and what the dead have left.
+
+A writer is known by its host, its process number and the start time of the process. Only ``large``
+imports this module.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import time
+from pathlib import Path
+
+from encore.storage.backends.sqlite import statements as sql
+
+_STALE_SECONDS = 86400.0
+
+
+def sweep(connection: sqlite3.Connection) -> None:
+    """Drop the blobs that died with their writer before any key pointed at them."""
+    orphans = [
+        (blob,)
+        for blob, writer, since in connection.execute(sql.STAGED).fetchall()
+        if not _is_alive(writer, since)
+    ]
+    if orphans:
+        connection.execute(sql.BEGIN)
+        try:
+            connection.executemany(sql.DROP_CHUNKS, orphans)
+            connection.executemany(sql.UNSTAGE, orphans)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def writer_name() -> str:
+    """This process, so that another can tell whether it is still alive."""
+    pid = os.getpid()
+    return f"{socket.gethostname()}/{pid}/{_start_time(pid)}"
+
+
+def _is_alive(writer: str, since: float) -> bool:
+    host, pid, started = writer.rsplit("/", 2)
+    if host != socket.gethostname():
+        return time.time() - since < _STALE_SECONDS
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is there, and somebody else's
+    return _start_time(int(pid)) == started
+
+
+def _start_time(pid: int) -> str:
+    """When a process started, as the kernel counts; "" where that cannot be told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -1,0 +1,132 @@
+"""Transactions, which are SQLite's own.
+
+BEGIN IMMEDIATE, so that what is read in one cannot change before it writes; savepoints for the
+blocks inside. What values leave behind is collected in ``owner.garbage`` while a block is open, and
+handed to the hooks of the store where it is settled::
+
+    BEGIN IMMEDIATE
+    ...                          garbage of the block, and of the blocks inside it once they end
+    _before_commit(garbage)
+    COMMIT                       or ROLLBACK, and then _after_rollback(garbage)
+    _after_commit(garbage)
+
+``records`` imports this module.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from typing import Any
+
+from encore.errors import LockTimeoutError, ReadOnlyError
+from encore.storage.backends.sqlite import statements as sql
+from encore.storage.backends.sqlite.engine import SqliteEngine
+from encore.storage.backends.sqlite.failures import translate
+from encore.storage.transactions.contexts import SimpleTransactionContext
+
+
+class SqliteTransactions(SqliteEngine):
+    """The engine, and transactions.
+
+    The parameters are those of `SqliteStore`.
+    """
+
+    # -- hooks ------------------------------------------------------------------------------------
+
+    def _before_commit(self, garbage: list[Any]) -> None:
+        """Do what has to be in the transaction, or before it counts."""
+
+    def _after_commit(self, garbage: list[Any]) -> None:
+        """Clear up; nothing may be raised any more."""
+
+    def _after_rollback(self, garbage: list[Any], depth: int) -> None:
+        """Clear up after a block at this depth; nothing may be raised."""
+
+    # -- transactions -----------------------------------------------------------------------------
+
+    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
+        owner = self._owner
+        if context.depth > 1:
+            self._execute(f"SAVEPOINT s{context.depth}")
+            owner.garbage.append([])  # type: ignore[union-attr]
+            return
+        if owner.context is not None:
+            raise LockTimeoutError(
+                f"another task of this thread has the transaction {owner.context.notes!r} of "
+                f"{self!r} open, and waiting for it here would stop it, too",
+                store=self,
+            )
+        connection = owner.connection or self._connect()
+        if self._settings.readonly:
+            raise ReadOnlyError(f"begin: {self!r} was opened for reading only", store=self)
+        try:
+            if context.timeout is None:
+                connection.execute(sql.BEGIN)
+            else:
+                self._begin_with_timeout(connection, context.timeout)
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, self, "begin", timeout=context.timeout) from error
+            raise
+        owner.garbage = [[]]
+        self._writing = (threading.current_thread(), time.monotonic())
+
+    def _begin_with_timeout(self, connection: sqlite3.Connection, timeout: float) -> None:
+        connection.execute(f"PRAGMA busy_timeout={int(timeout * 1000)}")
+        try:
+            connection.execute(sql.BEGIN)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={int(self.timeout * 1000)}")
+
+    def _commit_transaction(self, context: SimpleTransactionContext) -> None:
+        owner = self._owner
+        garbage = owner.garbage
+        assert garbage is not None
+        if context.depth > 1:
+            self._execute(f"RELEASE s{context.depth}")
+            inner = garbage.pop()
+            garbage[-1] += inner
+            return
+        connection = self._connection()
+        try:
+            self._before_commit(garbage[0])
+            self._writing = None  # before others can begin, or theirs would be taken away
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translate(error, self, "commit") from error
+        except BaseException:
+            if not connection.in_transaction:
+                context.mark_committed()
+                self._after_commit(garbage[0])
+            raise
+        context.mark_committed()
+        self._after_commit(garbage[0])
+
+    def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
+        owner = self._owner
+        assert owner.garbage is not None
+        garbage = owner.garbage.pop()
+        if context.depth == 1:
+            self._writing = None
+        try:
+            self._undo(context.depth)
+        finally:
+            self._after_rollback(garbage, context.depth)
+
+    def _undo(self, depth: int) -> None:
+        connection = self._owner.connection
+        assert connection is not None
+        if not connection.in_transaction:
+            return  # SQLite has done it already: the disk was full, say
+        try:
+            if depth > 1:
+                connection.execute(f"ROLLBACK TO s{depth}")
+                connection.execute(f"RELEASE s{depth}")
+            else:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise translate(error, self, "rollback") from error
