@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, settings
+from servers import BucketServer
+from stores import CLIENTS, SERVERS
 
 pytest.register_assert_rewrite("encore.testing")
 
@@ -36,3 +39,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def bucket_server() -> Iterator[BucketServer]:
+    """An S3 server, for as long as the session."""
+    with BucketServer() as server:
+        SERVERS["bucket_server"], CLIENTS["bucket_server"] = server.url, server.client
+        yield server
+        del SERVERS["bucket_server"], CLIENTS["bucket_server"]

@@ -24,9 +24,13 @@ _THEMES = (
     "transactions",
     "concurrency",
     "files",
+    "zips",
+    "buckets",
+    "hashdir",
     "memory",
     "events",
     "streams",
+    "codecs",
     "copying",
     "imports",
 )

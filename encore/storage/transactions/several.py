@@ -15,6 +15,7 @@ as ``encore.transaction``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -60,9 +61,11 @@ class SeveralTransactions:
     """
 
     def __init__(self, stores: tuple[Any, ...], notes: str, timeout: float | None) -> None:
-        # A store and a wrapper over it have one transaction between them.
+        # A store and a wrapper over it have one transaction between them, and a store of stores
+        # begins those it is made of.
         unique = {store._engine(): None for store in stores}
-        self._stores = sorted(unique, key=lambda store: store.sort_key)
+        within = _within(unique)
+        self._stores = sorted(unique.keys() - within, key=lambda store: store.sort_key)
         self._notes = notes
         self._timeout = timeout
         self._contexts: list[SimpleTransactionContext] = []
@@ -136,6 +139,21 @@ def commit_rest(contexts: list[SimpleTransactionContext]) -> None:
     with ExitStack() as rest:
         for context in reversed(contexts[1:]):
             rest.callback(context.commit)
+
+
+def _within(stores: Iterable[Any]) -> set[Any]:
+    """The stores that others, which are made of stores, take into their transactions."""
+    within: set[Any] = set()
+    for store in stores:
+        members = set(store._members()) if hasattr(store, "_members") else set()
+        shared = within & members
+        if shared:
+            raise CannotBeAtomicError(
+                f"{shared.pop()!r} belongs to {store!r} and to another of the stores, and cannot "
+                "take part for both; name it by itself, and write to it"
+            )
+        within |= members
+    return within
 
 
 def _check(stores: list[Any]) -> None:

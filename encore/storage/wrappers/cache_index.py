@@ -1,10 +1,11 @@
 """The books of a cache: which copies there are, how good they are, and which go first.
 
-Knows keys, sizes and tokens, and no store. Only ``caching`` imports this module.
+Knows keys, sizes and tokens, and no store. Only ``cached`` and ``caching`` import this module.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -40,10 +41,15 @@ class CacheStats:
     bytes: int
 
 
-class _Copy(NamedTuple):
+class Copy(NamedTuple):
+    """A copy: its size in bytes, the version it is of, and when it was known to be good.
+
+    ``since`` is None for what an earlier program has left: its age is not known.
+    """
+
     size: int
     token: str
-    since: float
+    since: float | None
 
 
 @dataclass(slots=True)
@@ -87,23 +93,34 @@ class CacheIndex:
         self._negative_ttl = negative_ttl
         self._clock = clock
         self._lock = threading.Lock()
-        self._copies: OrderedDict[str, _Copy] = OrderedDict()
+        self._copies: OrderedDict[str, Copy] = OrderedDict()
         self._missing: OrderedDict[str, float] = OrderedDict()
         self._flights: dict[str, Flight] = {}
         self._drops = self._forgotten_drops = 0
         self._dropped: dict[str, int] = {}
         self._bytes = self._hits = self._misses = self._evictions = self._errors = 0
 
-    def token(self, key: str) -> str | None:
-        """The token of the copy of a key; None if there is none that is young enough."""
+    def find(self, key: str) -> Copy | None:
+        """The copy of a key; None if there is none that is young enough."""
         with self._lock:
             copy = self._copies.get(key)
             if copy is None:
                 return None
-            if self._max_age is not None and self._clock() - copy.since > self._max_age:
+            if copy.since is not None and self._age_limit(copy.since) <= self._clock():
                 return None
             self._copies.move_to_end(key)
-            return copy.token
+            return copy
+
+    def _age_limit(self, since: float) -> float:
+        return math.inf if self._max_age is None else since + self._max_age
+
+    def confirm(self, key: str, copy: Copy) -> None:
+        """Note that a copy whose age was not known is good now."""
+        if copy.since is not None:
+            return
+        with self._lock:
+            if self._copies.get(key) is copy:
+                self._copies[key] = copy._replace(since=self._clock())
 
     def fits(self, size: int | None) -> bool:
         """Whether a value may be copied at all."""
@@ -126,7 +143,7 @@ class CacheIndex:
                 return [key]
             self._remove(key)
             self._missing.pop(key, None)
-            self._copies[key] = _Copy(size, token, self._clock())
+            self._copies[key] = Copy(size, token, None if version is None else self._clock())
             self._bytes += size
             evicted = []
             while self._is_full():

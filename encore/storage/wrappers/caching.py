@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from tempfile import SpooledTemporaryFile
+from functools import partial
 from typing import Any, TypeVar
 
-from encore.errors import StoreError
 from encore.keys.rules import check_key
 from encore.storage.announcements import Announcer, Batches
-from encore.storage.content import BUFFER_SIZE, Content
+from encore.storage.content import Content
 from encore.storage.events import StoreEvent
 from encore.storage.template import Entry, MetadataChange, Staged, Store
 from encore.storage.transactions.changes import Change
@@ -24,8 +21,9 @@ from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.values import Value
 from encore.storage.wrappers.base import WrapperStore
 from encore.storage.wrappers.cache_index import CacheIndex, CacheStats
+from encore.storage.wrappers.cached import CachedCopies
+from encore.storage.wrappers.copies import Copying, InMemory, Spared
 
-_log = logging.getLogger("encore.storage")
 _T = TypeVar("_T")
 
 _VALIDATIONS = ("token", "ttl", "never")
@@ -84,17 +82,18 @@ class CachingStore(WrapperStore):
         self.cache_store = cache_store
         self._validate = validate
         self._index = CacheIndex(max_bytes, max_items, max_age, negative_ttl, clock)
-        self._opened_cache = not cache_store.is_connected()
-        self._is_loaded = False
-        self._loading = threading.Lock()
+        self._copies = CachedCopies(cache_store, self._index)
 
     def __repr__(self) -> str:
         return f"<CachingStore over {self.main_store!r}, cached in {self.cache_store!r}>"
 
+    def connect(self, credentials: Any = None) -> None:
+        super().connect(credentials)
+        self._copies.open()
+
     def close(self) -> None:
         super().close()
-        if self._opened_cache:
-            self.cache_store.close()
+        self._copies.close()
 
     def info(self) -> dict[str, Any]:
         return {**super().info(), "cache": self.cache_store.info()["type"]}
@@ -108,10 +107,9 @@ class CachingStore(WrapperStore):
     def clear_cache(self, key: str | None = None) -> None:
         """Forget the copy of a key, or all copies. The main store keeps what it has."""
         if key is not None:
-            self._forget(key)
+            self._copies.forget(key)
             return
-        self._index.clear()
-        self._try(lambda: self.cache_store.clear())
+        self._copies.clear()
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -129,7 +127,7 @@ class CachingStore(WrapperStore):
         if self._inner._context() is not None:
             value = self._inner._find(key)
             return None if value is None else use(value)
-        self._load()
+        self._copies.load()
         if self._index.is_missing(key):
             self._index.count(hit=True)
             return None
@@ -155,21 +153,34 @@ class CachingStore(WrapperStore):
 
     def _cached(self, key: str) -> Value | None:
         """The copy of a value, if there is one that counts."""
-        token = self._index.token(key)
-        if token is None:
+        copy = self._index.find(key)
+        if copy is None:
             return None
-        if self._validate == "token":
+        # What an earlier program has left may be of any age: its first reader asks in any case.
+        if self._validate == "token" or copy.since is None:
             current = self._inner._find(key)
             if current is not None:
                 current.close()
-            if current is None or current.token != token:
-                self._forget(key)
+            if current is None or current.token != copy.token:
+                self._copies.forget(key)
                 return None
-        value = self._try(lambda: self.cache_store._find(key))
+            self._index.confirm(key, copy)
+        value = self._copies.find(key, copy)
+        if value is None or isinstance(value.content, bytes):
+            return value
+        return value.with_content(
+            Spared(value.content, lambda error: self._instead(key, copy.token, error))
+        )
+
+    def _instead(self, key: str, token: str, error: Exception) -> Content:
+        """What the main store has, for a reader of a copy that fails."""
+        self._copies.failed(error)
+        self._copies.forget(key)
+        value: Value | None = self._inner._find(key)
         if value is None or value.token != token:
-            self._forget(key)
-            return None
-        return value
+            raise error  # the reader has begun with a version that is gone
+        content = value.content
+        return InMemory(content) if isinstance(content, bytes) else content
 
     def _fetch(self, key: str) -> Value | None:
         """A value of the main store; once it has been read, a copy is in the cache."""
@@ -180,51 +191,13 @@ class CachingStore(WrapperStore):
             return None
         if not self._index.fits(value.size):
             return value
+        keep = partial(self._copies.keep, key, value, version=version)
         if isinstance(value.content, bytes):
-            self._keep(key, value, value.content, version)
+            keep(value.content)
             return value
-        copy = _Copying(value.content, lambda data: self._keep(key, value, data, version))
-        return value.with_content(copy)
-
-    def _keep(self, key: str, value: Value, data: Any, version: int) -> None:
-        """Put a copy into the cache, unless the key has been written since."""
-        size = value.size or 0
-        entry = Entry(key, data, value.metadata_text, value.created, value.modified, value.token)
-
-        def put() -> bool:
-            self.cache_store._write(entry)
-            return True
-
-        if self._try(put):
-            for old in self._index.add(key, size, value.token, version):
-                self._try(lambda old=old: self.cache_store.delete(old, missing_ok=True))  # type: ignore[misc]
+        return value.with_content(Copying(value.content, keep, self._copies.failed))
 
     # -- forgetting -------------------------------------------------------------------------------
-
-    def _forget(self, key: str) -> None:
-        if self._index.drop(key):
-            self._try(lambda: self.cache_store.delete(key, missing_ok=True))
-
-    def _try(self, act: Callable[[], _T]) -> _T | None:
-        """Do something with the cache; if it fails, go on without it."""
-        try:
-            return act()
-        except (StoreError, OSError) as error:
-            self._index.count_error()
-            _log.warning("the cache %r failed and was left out: %s", self.cache_store, error)
-            return None
-
-    def _load(self) -> None:
-        """Take over what an earlier program left in the cache."""
-        if self._is_loaded:
-            return
-        with self._loading:
-            if not self._is_loaded:
-                entries = self._try(lambda: list(self.cache_store.entries()))
-                for entry in entries or ():
-                    for old in self._index.add(entry.key, entry.size or 0, entry.token, None):
-                        self._try(lambda old=old: self.cache_store.delete(old))  # type: ignore[misc]
-                self._is_loaded = True
 
     def _wants_any(self, classes: tuple[type[StoreEvent], ...]) -> bool:
         return True  # to hear of every write, by whomever
@@ -237,7 +210,7 @@ class CachingStore(WrapperStore):
         batches: Batches,
     ) -> None:
         for change in changes:
-            self._forget(change.key)
+            self._copies.forget(change.key)
         super()._hear(base, context, changes, batches)
 
     # -- writing: the copy goes first -------------------------------------------------------------
@@ -260,7 +233,7 @@ class CachingStore(WrapperStore):
 
     def _passed_on(self, entry: Entry) -> Entry:
         check_key(entry.key)
-        self._forget(entry.key)
+        self._copies.forget(entry.key)
         return entry
 
     def _rewrite_metadata(self, key: str, change: MetadataChange, empty: bytes = b"") -> None:
@@ -281,47 +254,11 @@ class CachingStore(WrapperStore):
     @contextmanager
     def _unsettled(self, key: str) -> Iterator[None]:
         """Forget a key before and after it is written; an unknown outcome leaves no copy."""
-        self._forget(key)
+        self._copies.forget(key)
         try:
             yield
         finally:
-            self._forget(key)
-
-
-class _Copying:
-    """A content of the main store that is copied when it has been read from end to end."""
-
-    def __init__(self, content: Content, keep: Callable[[Any], None]) -> None:
-        self._content = content
-        self._keep: Callable[[Any], None] | None = keep
-
-    @property
-    def size(self) -> int:
-        return self._content.size
-
-    def read(self, start: int, end: int) -> bytes:
-        data = self._content.read(start, end)
-        if self._keep is not None and start == 0 and len(data) == self.size:
-            keep, self._keep = self._keep, None
-            keep(data)
-        return data
-
-    def chunks(self, start: int, end: int, buffer_size: int) -> Iterator[bytes]:
-        chunks = self._content.chunks(start, end, buffer_size)
-        if self._keep is None or start != 0 or end < self.size:
-            yield from chunks
-            return
-        with SpooledTemporaryFile(BUFFER_SIZE) as copy:
-            for chunk in chunks:
-                copy.write(chunk)
-                yield chunk
-            if self._keep is not None and copy.tell() == self.size:
-                keep, self._keep = self._keep, None
-                copy.seek(0)
-                keep(copy)
-
-    def close(self) -> None:
-        self._content.close()
+            self._copies.forget(key)
 
 
 def _read_and_close(value: Value) -> bytes:

@@ -11,44 +11,24 @@ first that has it is the one that is seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack, suppress
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from typing import Any
 
-from encore.errors import CannotBeAtomicError, StoreError
+from encore.errors import CannotBeAtomicError, LockTimeoutError, StoreError
 from encore.storage.announcements import Announcer, Batches
 from encore.storage.backend import BackendStore
 from encore.storage.template import Store
 from encore.storage.transactions.changes import Change, ChangeSet
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import OwnerState
-from encore.storage.transactions.several import commit_rest, decide
-
-
-class Joined(NamedTuple):
-    """A part in a transaction of the whole: its context, and how deep that was before."""
-
-    context: SimpleTransactionContext
-    floor: int
-
-
-class Session:
-    """A transaction of the whole: what it is of the parts."""
-
-    def __init__(self, context: SimpleTransactionContext) -> None:
-        self.context = context
-        self.joined: dict[Store, Joined] = {}
-        self.written: list[Store] = []
-        self.heard: list[tuple[Store, list[Change]]] = []
-
-    def contexts(self) -> list[SimpleTransactionContext]:
-        return [context for context, _ in self.joined.values()]
+from encore.storage.transactions.several import commit_rest
+from encore.storage.wrappers.sessions import ComposedContext, Session
 
 
 class ComposedOwner(OwnerState):
-    """What a composed store knows of the calling thread: also its transaction over the parts."""
+    """What a composed store knows of the calling thread: also whether it begins a transaction."""
 
-    session: Session | None = None
     is_beginning = False
 
 
@@ -78,6 +58,7 @@ class ComposedStore(BackendStore):
                 raise TypeError(f"{type(part).__name__} does not derive from encore's Store")
         super().__init__(event_manager=parts[0].event_manager, timeout=timeout)
         self._parts = parts
+        self._begun_first: tuple[Store, ...] = ()
         self._opened_parts = [part for part in parts if not part.is_connected()]
         for part in dict.fromkeys(parts):
             part._add_face(self)
@@ -96,7 +77,16 @@ class ComposedStore(BackendStore):
     def _open(self) -> None:
         for part in self._parts:
             if not part.is_connected():
+                if part not in self._opened_parts:
+                    self._opened_parts.append(part)
                 part.connect()
+        # A part that refuses every write must not keep the others from theirs.
+        begun_first = (
+            part._engine()
+            for part in sorted(self._writable(), key=lambda part: part.sort_key)
+            if part.transactions != "none" and not part.info()["readonly"]
+        )
+        self._begun_first = tuple(dict.fromkeys(begun_first))
 
     def close(self) -> None:
         super().close()
@@ -112,8 +102,15 @@ class ComposedStore(BackendStore):
 
     @property
     def can_prepare(self) -> bool:  # type: ignore[override]
-        """Whether every part can prepare."""
-        return all(part.can_prepare for part in self._writable())
+        """Whether every part that a transaction may come to write can prepare."""
+        return all(part.can_prepare for part in self._parts if not part.info()["readonly"])
+
+    def _members(self) -> Iterator[Store]:
+        """The engines that take part when a transaction begins."""
+        for engine in {part._engine(): None for part in self._writable()}:
+            yield engine
+            if isinstance(engine, ComposedStore):
+                yield from engine._members()
 
     def info(self) -> dict[str, Any]:
         found = [part.info() for part in self._parts]
@@ -155,100 +152,76 @@ class ComposedStore(BackendStore):
             What is written to it could not be undone with what has been written to another.
         """
         self._enter(part)
-        session = self._session()
-        if session is not None and part not in session.written:
-            self._check_atomic([*session.written, part])
-            if part not in session.joined:
-                self._join(part, session)
-            session.written.append(part)
-        if session is not None:
-            session.context.note(key, None, None)  # for the order; parts tell what has changed
+        context = self._context()
+        if context is not None:
+            context.session.write_to(part, self.timeout, self._check_atomic)
+            context.note(key, None, None)  # for the order; parts tell what has changed
         return part
 
-    def _session(self) -> Session | None:
-        """The caller's transaction, if one is open."""
-        session = self._owner.session
-        return session if session is not None and session.context.is_mine() else None
-
     def _check_atomic(self, written: list[Store]) -> None:
-        unable = {part._engine(): part for part in written if not part.can_prepare}
+        unable = [engine for engine in written if not engine.can_prepare]
         if len(unable) > 1:
-            one, other = list(unable.values())[:2]
             raise CannotBeAtomicError(
-                f"{other!r} cannot be written in the same transaction as {one!r}: both can only "
-                "commit at once, and the one might fail after the other",
+                f"{unable[1]!r} cannot be written in the same transaction as {unable[0]!r}: both "
+                "can only commit at once, and the one might fail after the other",
                 store=self,
             )
 
-    def _join(self, part: Store, session: Session) -> None:
-        outer = session.context
-        inner = part._context() or part._new_context(
-            outer.notes, timeout=outer.timeout or self.timeout, quiet=outer.quiet
-        )
-        floor = inner.depth
-        with ExitStack() as begun:
-            for _ in range(outer.depth):
-                inner.begin()
-                begun.callback(inner.rollback)
-            begun.pop_all()
-        session.joined[part] = Joined(inner, floor)
+    def _context(self) -> ComposedContext | None:
+        context: Any = super()._context()
+        return context  # type: ignore[no-any-return]
+
+    def _new_context(
+        self, notes: str = "", *, timeout: float | None = None, quiet: bool = False
+    ) -> ComposedContext:
+        return ComposedContext(self, notes, timeout=timeout, quiet=quiet)
+
+    def _unit(self) -> AbstractContextManager[SimpleTransactionContext]:
+        context = self._context()
+        return self._new_context(quiet=True) if context is None else nullcontext(context)
+
+    def _block(self) -> AbstractContextManager[SimpleTransactionContext]:
+        """What makes writes to several parts one act: a block of the open transaction, or a unit.
+
+        In a unit alone, whoever caught the failure of one part could commit the others' writes.
+        """
+        context = self._context()
+        return self._unit() if context is None else context.deepen(context.notes)
 
     def _begin_transaction(self, context: SimpleTransactionContext) -> None:
-        if context.depth == 1:
-            self._opened()
-            self._owner.is_beginning = True
-            try:
-                self._owner.session = self._begun_session(context)
-            finally:
-                self._owner.is_beginning = False
+        session = session_of(context)
+        if context.depth > 1:
+            session.begin_block()
             return
-        with ExitStack() as begun:
-            for inner in self._own_session().contexts():
-                inner.begin()
-                begun.callback(inner.rollback)
-            begun.pop_all()
-
-    def _begun_session(self, context: SimpleTransactionContext) -> Session:
-        session = Session(context)
-        with ExitStack() as begun:
-            for part in sorted(set(self._writable()), key=lambda part: part.sort_key):
-                if part.transactions != "none":
-                    self._join(part, session)
-                    begun.callback(session.joined[part].context.rollback)
-            begun.pop_all()
-        return session
-
-    def _own_session(self) -> Session:
-        session = self._owner.session
-        assert session is not None, "a transaction has begun"
-        return session
+        self._opened()
+        other = self._owner.context
+        if other is not None:
+            raise LockTimeoutError(
+                f"another task of this thread has the transaction {other.notes!r} of {self!r} "
+                "open, and waiting for it here would stop it, too",
+                store=self,
+            )
+        self._owner.is_beginning = True
+        try:
+            session.begin(self._begun_first, self.timeout)
+        finally:
+            self._owner.is_beginning = False
 
     def _prepare_transaction(self, context: SimpleTransactionContext) -> None:
-        for inner, floor in self._own_session().joined.values():
-            if not floor:
-                inner.prepare()
+        session_of(context).prepare()
 
     def _commit_transaction(self, context: SimpleTransactionContext) -> None:
-        contexts = self._own_session().contexts()
         if context.depth > 1:
-            for inner in contexts:
-                inner.commit()
-            return
-        interruption = decide(contexts) if contexts else None
-        context.mark_committed()
-        self._commit_rest(contexts)
-        if interruption is not None:
-            raise interruption
+            session_of(context).commit_block()
+        else:
+            session_of(context).commit(self._commit_rest)
 
     def _commit_rest(self, contexts: list[SimpleTransactionContext]) -> None:
         """Commit what the first of the contexts has decided."""
         commit_rest(contexts)
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
-        with ExitStack() as all_of_them:
-            for inner, floor in self._own_session().joined.values():
-                if inner.depth >= floor + context.depth:  # else it has undone itself
-                    all_of_them.callback(inner.rollback)
+        session_of(context).rollback(context.depth)
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -264,23 +237,18 @@ class ComposedStore(BackendStore):
         batches: Batches,
     ) -> None:
         assert isinstance(base, Store)
-        session = self._session()
-        if session is not None:
-            session.heard.append((base, changes))  # until all parts have ended
+        whole = self._context()
+        if whole is not None:
+            whole.session.heard.append((base, changes))  # until all parts have ended
         elif not self._owner.is_beginning:
             self._collect(context, self._visible([(base, changes)]), batches)
 
     def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet | None) -> None:
-        session = self._owner.session
-        if session is None or session.context is not context:
-            session = Session(context)  # it did not come to begin
-        else:
-            self._owner.session = None
         if not self._heard() and not self._transactions_heard:
             return
         batches: Batches = {}
         touched = [] if changes is None else changes.keys()
-        self._collect(context, self._visible(session.heard, touched), batches)
+        self._collect(context, self._visible(session_of(context).heard, touched), batches)
         for manager, events in batches.items():
             manager.emit_all(events)
 
@@ -291,7 +259,9 @@ class ComposedStore(BackendStore):
         by_key: dict[str, dict[Store, Change]] = {key: {} for key in touched}
         for part, changes in heard:
             for change in changes:
-                by_key.setdefault(change.key, {})[part] = change
+                by_part = by_key.setdefault(change.key, {})
+                first = by_part.get(part, change)  # one that is not in the transaction, twice
+                by_part[part] = Change(change.key, first.before, change.after)
         found = (self._seen(key, by_part) for key, by_part in by_key.items() if by_part)
         return [change for change in found if change is not None]
 
@@ -311,6 +281,12 @@ class ComposedStore(BackendStore):
         if shown_before is shown_after and shown_after not in by_part:
             return None
         return Change(key, before, after)
+
+
+def session_of(context: SimpleTransactionContext) -> Session:
+    """The session of a composed store's transaction."""
+    assert isinstance(context, ComposedContext), "a composed store makes no other"
+    return context.session
 
 
 def _text(part: Store, key: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -57,26 +57,37 @@ class LayeredStore(ComposedStore):
     # -- listing ----------------------------------------------------------------------------------
 
     def _scan(self, prefix: str, start_after: str | None) -> Iterator[str]:
-        return self._merge([self._enter(part)._scan(prefix, start_after) for part in self._parts])
+        return self._merge(lambda part: part._scan(prefix, start_after))
 
     def _find_all(self, prefix: str) -> Iterator[tuple[str, Value]]:
-        return self._merge([self._enter(part)._find_all(prefix) for part in self._parts])
+        return self._merge(lambda part: part._find_all(prefix))
 
     def _survey(self, prefix: str) -> Iterator[KeyEntry]:
-        return self._merge([self._enter(part)._survey(prefix) for part in self._parts])
+        return self._merge(lambda part: part._survey(prefix))
 
     def _search(self, where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        return self._merge([self._enter(part)._search(where) for part in self._parts], partial=True)
+        return self._merge(lambda part: part._search(where), partial=True)
 
-    def _merge(self, listings: list[Iterator[_T]], *, partial: bool = False) -> Iterator[_T]:
+    def _merge(
+        self, listing: Callable[[Store], Iterator[_T]], *, partial: bool = False
+    ) -> Iterator[_T]:
         """Merge ordered listings, one of each part; of each key, what its first layer lists.
 
         A partial listing leaves keys out: a first layer that does not list a key may have it.
         """
+        parts = self._parts
+        numbered = [_numbered(n, self._listed(part, listing)) for n, part in enumerate(parts)]
+        return self._first_of_each(heapq.merge(*numbered, key=itemgetter(0, 1)), parts, partial)
+
+    def _listed(self, part: Store, listing: Callable[[Store], Iterator[_T]]) -> Iterator[_T]:
+        return listing(self._enter(part))
+
+    def _first_of_each(
+        self, merged: Iterator[tuple[str, int, _T]], parts: Sequence[Store], partial: bool
+    ) -> Iterator[_T]:
         previous = None
-        numbered = [_numbered(number, listing) for number, listing in enumerate(listings)]
-        for key, number, item in heapq.merge(*numbered, key=itemgetter(0, 1)):
-            if key != previous and self._shows(key, self._parts[number], partial):
+        for key, number, item in merged:
+            if key != previous and self._shows(key, parts[number], partial):
                 previous = key
                 yield item
             elif isinstance(item, tuple) and isinstance(item[-1], Value):
@@ -87,9 +98,12 @@ class LayeredStore(ComposedStore):
         for layer in self._layers(key):
             if layer is part:
                 return True
-            if look and self._enter(layer)._has(key):
+            if look and self._holds(layer, key):
                 return False
         return False
+
+    def _holds(self, layer: Store, key: str) -> bool:
+        return self._enter(layer)._has(key)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -114,32 +128,32 @@ class LayeredStore(ComposedStore):
         if_token: str | None = None,
     ) -> None:
         key = entry.key
-        home = self._enter_to_write(self._home(key), key)
-        if len(self._layers(key)) == 1:
-            home._write_content(entry, content, if_absent, if_token)
-            return
-        with undone_on_failure(content), self._unit():
-            old = self._find(key)
-            check_guard(self, key, old, if_absent, if_token)
-            self._enter_to_write(home, key)._write_content(inheriting(entry, old), content)
+        with undone_on_failure(content):
+            home = self._home(key)
+            if len(self._layers(key)) == 1:
+                self._enter_to_write(home, key)._write_content(entry, content, if_absent, if_token)
+                return
+            with self._unit(), closing_value(self._find(key)) as old:
+                check_guard(self, key, old, if_absent, if_token)
+                self._enter_to_write(home, key)._write_content(inheriting(entry, old), content)
 
     def _rewrite_metadata(self, key: str, change: MetadataChange, empty: bytes = b"") -> None:
         home = self._home(key)
         with self._unit():
-            old = None if self._enter(home)._has(key) else self._find(key)
-            if old is not None:  # comes up from a layer further down, data and all
-                with old:
+            above = self._enter(home)._has(key)
+            with closing_value(None if above else self._find(key)) as old:
+                if old is not None:  # comes up from a layer further down, data and all
                     entry = Entry(key, old, change(old.metadata_text), old.created)
                     self._enter_to_write(home, key)._write(entry)
-            else:
-                self._enter_to_write(home, key)._rewrite_metadata(key, change, empty)
+                    return
+            self._enter_to_write(home, key)._rewrite_metadata(key, change, empty)
 
     def _erase(self, key: str, missing_ok: bool) -> None:
         layers = self._layers(key)
         if len(layers) == 1:
             self._enter_to_write(layers[0], key)._erase(key, missing_ok)
             return
-        with self._unit():
+        with self._block():
             holding = [part for part in layers if self._enter(part)._has(key)]
             if not holding and not missing_ok:
                 raise self._missing(key, "delete")
@@ -174,6 +188,16 @@ def undone_on_failure(content: bytes | Staged) -> Iterator[None]:
         if not isinstance(content, bytes):
             content.discard()
         raise
+
+
+@contextmanager
+def closing_value(value: Value | None) -> Iterator[Value | None]:
+    """Close a value in the end, if there is one."""
+    try:
+        yield value
+    finally:
+        if value is not None:
+            value.close()
 
 
 def inheriting(entry: Entry, old: Value | None) -> Entry:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -20,8 +22,13 @@ from encore.storage.template import Entry, MetadataChange, Staged, Store, check_
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import new_token
 from encore.storage.transfers import digest_of
-from encore.storage.values import BUFFER_SIZE
-from encore.storage.wrappers.layers import LayeredStore, inheriting, undone_on_failure
+from encore.storage.wrappers.layers import (
+    LayeredStore,
+    closing_value,
+    inheriting,
+    undone_on_failure,
+)
+from encore.storage.wrappers.mirrored import MirroredStream
 
 _log = logging.getLogger("encore.storage")
 _T = TypeVar("_T")
@@ -50,7 +57,8 @@ class MirroringStore(LayeredStore):
     -----
     Two stores that can only commit at once (two `SqliteStore`, say) cannot be committed as one: if
     the second fails after the first has committed, it has diverged. That is logged, kept in
-    ``diverged``, shown by ``info()``, and mended by `repair`.
+    ``diverged``, shown by ``info()``, and mended by `repair`. Until then the others count before
+    it, also where it is the first of ``stores``.
     """
 
     def __init__(self, stores: Sequence[Store], *, timeout: float = 5.0) -> None:
@@ -78,8 +86,6 @@ class MirroringStore(LayeredStore):
             except InvalidKeyError:
                 raise
             except StoreError as error:
-                if not self.is_connected():
-                    raise
                 self._passed_over(part, error)
                 failure = error
             else:
@@ -89,21 +95,43 @@ class MirroringStore(LayeredStore):
             raise failure  # the key may be in the store that failed
         return None
 
-    def _merge(self, listings: list[Iterator[_T]], *, partial: bool = False) -> Iterator[_T]:
-        failures: list[StoreError] = []
+    def _merge(
+        self, listing: Callable[[Store], Iterator[_T]], *, partial: bool = False
+    ) -> Iterator[_T]:
+        failed: list[Store] = []
+        count = len(self._parts)
 
-        def tolerant(part: Store, listing: Iterator[_T]) -> Iterator[_T]:
+        def listed(part: Store) -> Iterator[_T]:
             try:
-                yield from listing
+                return remaining(part, listing(part))
             except StoreError as error:
-                failures.append(error)
-                if len(failures) == len(listings):
-                    raise
-                self._passed_over(part, error)
+                pass_over(part, error)
+                return iter(())
 
-        return super()._merge(list(map(tolerant, self._parts, listings)), partial=partial)
+        def remaining(part: Store, found: Iterator[_T]) -> Iterator[_T]:
+            try:
+                yield from found
+            except StoreError as error:
+                pass_over(part, error)
+
+        def pass_over(part: Store, error: StoreError) -> None:
+            failed.append(part)
+            if len(failed) == count:
+                raise error
+            self._passed_over(part, error)
+
+        return super()._merge(listed, partial=partial)
+
+    def _holds(self, layer: Store, key: str) -> bool:
+        try:
+            return super()._holds(layer, key)
+        except StoreError as error:
+            self._passed_over(layer, error)
+            return False
 
     def _passed_over(self, part: Store, error: StoreError) -> None:
+        if not self.is_connected():
+            raise error  # it is this store that is closed
         _log.warning("%r could not be read and was passed over: %s", part, error)
 
     # -- writing ----------------------------------------------------------------------------------
@@ -112,7 +140,9 @@ class MirroringStore(LayeredStore):
         pass  # a mirror that misses a commit can be repaired
 
     def _take_stream(self, key: str, chunks: Iterator[bytes]) -> Staged:
-        return _Mirrored([self._enter_to_write(part, key) for part in self._parts], key, chunks)
+        return MirroredStream(
+            [self._enter_to_write(part, key) for part in self._parts], key, chunks
+        )
 
     def _write_content(
         self,
@@ -121,12 +151,13 @@ class MirroringStore(LayeredStore):
         if_absent: bool = False,
         if_token: str | None = None,
     ) -> None:
-        contents = content.contents if isinstance(content, _Mirrored) else itertools.repeat(content)
-        with undone_on_failure(content), self._unit():
-            old = self._find(entry.key)
-            check_guard(self, entry.key, old, if_absent, if_token)
-            entry = inheriting(entry, old)
-            entry = entry._replace(text=entry.text or EMPTY, token=entry.token or new_token())
+        contents = (
+            content.contents if isinstance(content, MirroredStream) else itertools.repeat(content)
+        )
+        with undone_on_failure(content), self._block():
+            with closing_value(self._find(entry.key)) as old:
+                check_guard(self, entry.key, old, if_absent, if_token)
+                entry = _complete(inheriting(entry, old))
             for part, its_content in zip(self._parts, contents, strict=False):
                 self._enter_to_write(part, entry.key)._write_content(entry, its_content)
 
@@ -134,39 +165,57 @@ class MirroringStore(LayeredStore):
         return False
 
     def _rewrite_metadata(self, key: str, change: MetadataChange, empty: bytes = b"") -> None:
-        with self._unit():
-            old = self._find(key)
+        with self._block(), closing_value(self._find(key)) as old:
             text = change(EMPTY if old is None else old.metadata_text)
             for part in self._parts:
                 self._enter_to_write(part, key)
                 if old is None or part._has(key):
                     part._rewrite_metadata(key, lambda _old: text, empty)
                 else:
-                    part._write(Entry(key, self.get(key), text, old.created))
+                    part._write(Entry(key, old, text, old.created))
 
     def _transfer(self, source: str, target: str, *, move: bool) -> None:
         verb = "move" if move else "copy"
-        with self.transaction(f"{verb.capitalize()} {source} to {target}"):
-            if not self._has(source):
+        with (
+            self.transaction(f"{verb.capitalize()} {source} to {target}"),
+            closing_value(self._find(source)) as value,
+        ):
+            if value is None:
                 raise self._missing(source, verb)
-            for part in reversed(self._parts):  # those that lack it copy it from those before
-                self._enter_to_write(part, target)
-                if part._has(source):
-                    part._transfer(source, target, move=move)
-                else:
-                    value = self.get(source)
-                    part._write(Entry(target, value, value.metadata_text, value.created))
+            having = []
+            for part in self._parts:
+                if self._enter_to_write(part, target)._has(source):
+                    having.append(part)
+                else:  # before the others move it
+                    times = (value.created, value.modified) if move else (time.time(), None)
+                    part._write(Entry(target, value, value.metadata_text, *times))
+            for part in having:
+                part._transfer(source, target, move=move)
 
     def _commit_rest(self, contexts: list[SimpleTransactionContext]) -> None:
-        joined = self._own_session().joined
-        by_context = {id(context): part for part, (context, _) in joined.items()}
+        whole = self._context()
+        assert whole is not None, "it is being committed"
+        interruption: BaseException | None = None
         for context in contexts[1:]:
             try:
                 context.commit()
-            except Exception as error:  # the commit has happened: say so, and go on
-                part = by_context[id(context)]
+            except BaseException as error:  # the commit has happened: say so, and go on
+                if context.state != "done":
+                    self._has_diverged(whole.session.engine_of(context), error)
+                if not isinstance(error, Exception):
+                    interruption = interruption or error
+        if interruption is not None:
+            raise interruption
+
+    def _has_diverged(self, engine: Store, error: BaseException) -> None:
+        for part in self._parts:
+            if part._engine() is engine:
                 self.diverged[part] = f"a commit failed: {error}"
-                _log.exception("%r missed a commit; repair() brings it up to date", part)
+                _log.error(
+                    "%r missed a commit; repair() brings it up to date", part, exc_info=error
+                )
+        # What was committed must not be hidden, nor be repaired away, by the one that missed it.
+        self._parts = tuple(sorted(self._parts, key=self.diverged.__contains__))
 
     # -- differences ------------------------------------------------------------------------------
 
@@ -176,6 +225,7 @@ class MirroringStore(LayeredStore):
         Data is compared only where sizes and metadata agree but tokens do not.
         """
         first, *others = self._parts
+        self._enter(first)
         for part in others:
             ours = ((entry.key, 0, entry) for entry in self._enter(first)._survey(""))
             theirs = ((entry.key, 1, entry) for entry in self._enter(part)._survey(""))
@@ -189,55 +239,36 @@ class MirroringStore(LayeredStore):
     def repair(self) -> int:
         """Make every store what the first one is; return how many keys were mended.
 
-        Each store is mended in one transaction of its own. Whoever writes meanwhile waits.
+        The first is the first that has not diverged. Each store is mended in one transaction of its
+        own, and a key counts once for each. Whoever writes meanwhile waits.
         """
         count = 0
-        first = self._parts[0]
+        first, *others = self._parts
         found = list(self.differences())
-        for part, keys in itertools.groupby(found, itemgetter(0)):
-            with part.transaction("Repair"):
-                for _, key in keys:
-                    value = first._find(key)
-                    if value is None:
-                        part.delete(key, missing_ok=True)
-                    else:
-                        part.import_values([(key, value)])
-                    count += 1
-        self.diverged.clear()
+        for part in others:
+            keys = [key for differing, key in found if differing is part]
+            with part.transaction("Repair") if keys else nullcontext():
+                for key in keys:
+                    with closing_value(first._find(key)) as value:
+                        if value is None:
+                            part.delete(key, missing_ok=True)
+                        else:
+                            part.import_values([(key, value)])
+            self.diverged.pop(part, None)
+            count += len(keys)
+        self._parts = tuple(sorted(self.stores, key=self.diverged.__contains__))
         return count
 
 
-class _Mirrored:
-    """A stream on its way into several stores: staged in the first, and from there in the rest."""
-
-    def __init__(self, parts: list[Store], key: str, chunks: Iterator[bytes]) -> None:
-        self.contents: list[Staged] = []
-        try:
-            for part in parts:
-                self.contents.append(part._take_stream(key, chunks))
-                chunks = self.chunks(0, self.size, BUFFER_SIZE)
-        except BaseException:
-            self.discard()
-            raise
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.contents[0].size
-
-    def read(self, start: int, end: int) -> bytes:
-        return self.contents[0].read(start, end)
-
-    def chunks(self, start: int, end: int, buffer_size: int) -> Iterator[bytes]:
-        return self.contents[0].chunks(start, end, buffer_size)
-
-    def close(self) -> None:
-        for content in self.contents:
-            content.close()
-
-    def discard(self) -> None:
-        for content in self.contents:
-            content.discard()
+def _complete(entry: Entry) -> Entry:
+    """The entry with everything that each store would make up by itself, and differently."""
+    now = time.time()
+    return entry._replace(
+        text=entry.text or EMPTY,
+        created=now if entry.created is None else entry.created,
+        modified=now if entry.modified is None else entry.modified,
+        token=entry.token or new_token(),
+    )
 
 
 def _same(one: Store, other: Store, key: str) -> bool:

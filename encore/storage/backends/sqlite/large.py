@@ -144,7 +144,7 @@ class LargeValues(Records):
 
     def _before_commit(self, garbage: list[Any]) -> None:
         if garbage:
-            self._connection().executemany(sql.DROP_CHUNKS, [(blob,) for blob in garbage])
+            self._connection().executemany(sql.DROP_CHUNKS, [(blob, blob) for blob in garbage])
 
     def _stage(self, chunks: Iterator[bytes]) -> Staged:
         inside = self._context() is not None
@@ -203,7 +203,7 @@ class LargeValues(Records):
     def _discard_blob(self, staged: StagedBlob) -> None:
         """Drop a blob that will not be published. What fails here the next open sweeps up."""
         with suppress(Exception), self._unit():
-            self._execute(sql.DROP_CHUNKS, (staged.blob,))
+            self._execute(sql.DROP_CHUNKS, (staged.blob, staged.blob))
             self._execute(sql.UNSTAGE, (staged.blob,))
 
     def _add_chunks(self, data: bytes) -> int:
@@ -219,7 +219,8 @@ class LargeValues(Records):
         if not isinstance(value.content, Blob):
             return super()._duplicate(value)
         copy = self._new_blob(registered=False)
-        self._execute(sql.COPY_CHUNKS, (value.content.blob, copy.blob))
+        blob = value.content.blob
+        self._execute(sql.COPY_CHUNKS, (copy.blob - blob, blob, blob))
         copy.size = value.content.size
         return copy
 

@@ -161,14 +161,14 @@ class Records(SqliteTransactions):
     def _put_plain(self, key: str, data: bytes, text: str) -> bool:
         if len(data) > self._inline_bytes or self._heard():
             return False
-        owner = self._owner
+        owner, now = self._owner, time.time()
         try:
             if owner.context is None:
                 connection = owner.connection or self._connect()
             else:
                 connection = self._connection()
             cursor = connection.execute(
-                sql.PUT_PLAIN, (key, new_token(), time.time(), len(data), text, data)
+                sql.PUT_PLAIN, (key, new_token(), now, now, len(data), text, data)
             )
         except sqlite3.Error as error:
             raise translate(error, self, "put", key) from error

@@ -27,7 +27,7 @@ def sweep(connection: sqlite3.Connection) -> None:
     if orphans:
         connection.execute(sql.BEGIN)
         try:
-            connection.executemany(sql.DROP_CHUNKS, orphans)
+            connection.executemany(sql.DROP_CHUNKS, [(blob, blob) for (blob,) in orphans])
             connection.executemany(sql.UNSTAGE, orphans)
             connection.execute("COMMIT")
         except BaseException:

@@ -137,8 +137,9 @@ _UPSERT = (
 UPSERT = _UPSERT.format(" created=excluded.created,")
 UPSERT_WHERE_INLINE = UPSERT + " WHERE kv.blob IS NULL"
 PUT_PLAIN = (
-    "INSERT INTO kv(key,token,created,modified,size,metadata,data) VALUES(?1,?2,?3,?3,?4,?5,?6)"
-    " ON CONFLICT(key) DO UPDATE SET token=?2, modified=?3, size=?4, metadata=?5, data=?6"
+    "INSERT INTO kv(key,token,created,modified,size,metadata,data) VALUES(?,?,?,?,?,?,?)"
+    " ON CONFLICT(key) DO UPDATE SET token=excluded.token, modified=excluded.modified,"
+    " size=excluded.size, metadata=excluded.metadata, data=excluded.data"
     " WHERE kv.blob IS NULL"
 )
 UPSERT_KEEPING_CREATED = _UPSERT.format("") + " WHERE kv.blob IS NULL"
@@ -160,10 +161,11 @@ DELETE_IN_BOUNDED = DELETE_IN + " AND key<?"
 NEXT_BLOB = f"SELECT ((coalesce(max(id),0) >> {CHUNK_BITS}) + 1) << {CHUNK_BITS} FROM chunk"
 ADD_CHUNK = "INSERT INTO chunk(id,data) VALUES(?,?)"
 READ_CHUNKS = "SELECT data FROM chunk WHERE id BETWEEN ? AND ? ORDER BY id"
-DROP_CHUNKS = f"DELETE FROM chunk WHERE id BETWEEN ?1 AND ?1+{CHUNK_SPAN}"
+# Takes its one parameter twice: numbered ones (?1) count as named in some versions of Python 3.12.
+DROP_CHUNKS = f"DELETE FROM chunk WHERE id BETWEEN ? AND ?+{CHUNK_SPAN}"
 COPY_CHUNKS = (
-    "INSERT INTO chunk(id,data) SELECT id-?1+?2, data FROM chunk"
-    f" WHERE id BETWEEN ?1 AND ?1+{CHUNK_SPAN} ORDER BY id"
+    "INSERT INTO chunk(id,data) SELECT id+?, data FROM chunk"
+    f" WHERE id BETWEEN ? AND ?+{CHUNK_SPAN} ORDER BY id"
 )
 STAGE = "INSERT INTO staging(blob,writer,since) VALUES(?,?,?)"
 UNSTAGE = "DELETE FROM staging WHERE blob=?"
