@@ -31,6 +31,10 @@ class LayeredStore(ComposedStore):
         """The part to which ``key`` is written; raises `InvalidKeyError` if there is none."""
         raise NotImplementedError
 
+    def _readable(self) -> Sequence[Store]:
+        """The parts that are listed."""
+        return self._parts
+
     # -- reading ----------------------------------------------------------------------------------
 
     def _find(self, key: str) -> Value | None:
@@ -75,7 +79,7 @@ class LayeredStore(ComposedStore):
 
         A partial listing leaves keys out: a first layer that does not list a key may have it.
         """
-        parts = self._parts
+        parts = self._readable()
         numbered = [_numbered(n, self._listed(part, listing)) for n, part in enumerate(parts)]
         return self._first_of_each(heapq.merge(*numbered, key=itemgetter(0, 1)), parts, partial)
 

@@ -57,8 +57,8 @@ class MirroringStore(LayeredStore):
     -----
     Two stores that can only commit at once (two `SqliteStore`, say) cannot be committed as one: if
     the second fails after the first has committed, it has diverged. That is logged, kept in
-    ``diverged``, shown by ``info()``, and mended by `repair`. Until then the others count before
-    it, also where it is the first of ``stores``.
+    ``diverged``, shown by ``info()``, and mended by `repair`. Until then it is written to, but not
+    read: what it has missed must not come back.
     """
 
     def __init__(self, stores: Sequence[Store], *, timeout: float = 5.0) -> None:
@@ -70,7 +70,10 @@ class MirroringStore(LayeredStore):
         return {**super().info(), "diverged": [repr(part) for part in self.diverged]}
 
     def _layers(self, key: str) -> Sequence[Store]:
-        return self._parts
+        return self._readable()
+
+    def _readable(self) -> Sequence[Store]:
+        return [part for part in self._parts if part not in self.diverged] or self._parts
 
     def _home(self, key: str) -> Store:
         return self._parts[0]
@@ -80,7 +83,7 @@ class MirroringStore(LayeredStore):
     def _first(self, key: str, ask: Callable[[Store], _T | None]) -> _T | None:
         check_key(key)
         failure = None
-        for part in self._parts:
+        for part in self._readable():
             try:
                 found = ask(self._enter(part))
             except InvalidKeyError:
@@ -99,7 +102,7 @@ class MirroringStore(LayeredStore):
         self, listing: Callable[[Store], Iterator[_T]], *, partial: bool = False
     ) -> Iterator[_T]:
         failed: list[Store] = []
-        count = len(self._parts)
+        count = len(self._readable())
 
         def listed(part: Store) -> Iterator[_T]:
             try:
@@ -163,6 +166,16 @@ class MirroringStore(LayeredStore):
 
     def _put_plain(self, key: str, data: bytes, text: str) -> bool:
         return False
+
+    def _remove_plain(self, key: str) -> bool:
+        return False
+
+    def _erase(self, key: str, missing_ok: bool) -> None:
+        with self._block():
+            if not missing_ok and not self._has(key):
+                raise self._missing(key, "delete")
+            for part in self._parts:
+                self._enter_to_write(part, key)._erase(key, missing_ok=True)
 
     def _rewrite_metadata(self, key: str, change: MetadataChange, empty: bytes = b"") -> None:
         with self._block(), closing_value(self._find(key)) as old:
