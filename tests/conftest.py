@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,14 +35,30 @@ settings.register_profile("long", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile(os.environ.get("ENCORE_HYPOTHESIS", "ci"))
 
 
+# Laws are examined on every store; on a store behind a server, where each takes many times as long,
+# one law in four every day, and all of them with ENCORE_TESTS=all (``tox -e all``).
+_ALL = os.environ.get("ENCORE_TESTS") == "all"
+_ONE_IN = 4
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests marked as slow, unless ``-m`` speaks of them."""
+    """Leave out tests marked as slow, unless ``-m`` speaks of them, and some laws of servers."""
+    if not _ALL:
+        left_out = [item for item in items if _waits_for_a_server(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _waits_for_a_server(item)]
     if "slow" in (config.getoption("-m") or ""):
         return
     skip = pytest.mark.skip(reason="slow: run it with -m slow")
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(skip)
+
+
+def _waits_for_a_server(item: pytest.Item) -> bool:
+    served = "bucket" in item.nodeid or "dynamic-url" in item.nodeid
+    law = "conformance.py::" in item.nodeid and "::Test" in item.nodeid
+    return served and law and zlib.crc32(item.nodeid.encode()) % _ONE_IN != 0
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +68,19 @@ def bucket_server() -> Iterator[BucketServer]:
         SERVERS["bucket_server"], CLIENTS["bucket_server"] = server.url, server.client
         yield server
         del SERVERS["bucket_server"], CLIENTS["bucket_server"]
+
+
+@pytest.fixture(scope="session")
+def rest_server() -> Iterator[None]:
+    """A server of the protocol of `DynamicURLStore`, in a process of its own."""
+    script = Path(__file__).parent / "storage" / "http" / "rest_server.py"
+    process = subprocess.Popen(
+        [sys.executable, script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        SERVERS["rest_server"] = f"http://127.0.0.1:{int(output.readline())}"
+    yield
+    del SERVERS["rest_server"]
+    process.terminate()
+    process.wait()

@@ -7,6 +7,7 @@ the event manager's epoch changes. ``template`` imports this module.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from typing import Any
 
@@ -26,6 +27,8 @@ from encore.storage.transactions.contexts import SimpleTransactionContext
 _KEY_EVENTS = (StoreSetEvent, StoreUpdateEvent, StoreDeleteEvent)
 _TRANSACTION_EVENTS = (StoreTransactionStartEvent, StoreTransactionEndEvent)
 
+_adding = threading.Lock()
+
 Batches = dict[BaseEventManager, list[StoreEvent]]
 
 
@@ -40,8 +43,9 @@ class Announcer:
 
     def __init__(self, event_manager: BaseEventManager | None = None) -> None:
         self._events = get_event_manager() if event_manager is None else event_manager
-        self._faces: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._face_references: tuple[weakref.ref[Any], ...] = ()
         self._heard_epoch: object = None
+        self._times_forgotten = 0
         self._keys_heard = self._transactions_heard = False
 
     @property
@@ -53,11 +57,19 @@ class Announcer:
 
     def _add_face(self, face: Announcer) -> None:
         """Have a wrapper announce what changes here, as long as it lives."""
-        self._faces.add(face)
+        with _adding:
+            alive = tuple(weakref.ref(known) for known in self._faces())
+            self._face_references = (*alive, weakref.ref(face))
         self._forget_listeners()
+
+    def _faces(self) -> list[Any]:
+        """The wrappers that are alive, in the order in which they were made."""
+        found = (reference() for reference in self._face_references)
+        return [face for face in found if face is not None]
 
     def _forget_listeners(self) -> None:
         """Ask again, at the next write, who listens."""
+        self._times_forgotten += 1
         self._heard_epoch = None
 
     def _translate(self, changes: list[Change]) -> list[Change]:
@@ -74,10 +86,11 @@ class Announcer:
 
     def _listen(self) -> None:
         """Find out, and keep until it changes, what anybody could hear."""
-        epoch = self._events.epoch
+        epoch, times_forgotten = self._events.epoch, self._times_forgotten
         self._keys_heard = self._wants_any(_KEY_EVENTS)
         self._transactions_heard = self._wants_any(_TRANSACTION_EVENTS)
-        self._heard_epoch = epoch
+        if times_forgotten == self._times_forgotten:  # else a wrapper has come meanwhile
+            self._heard_epoch = epoch
 
     def _wants_any(self, classes: tuple[type[StoreEvent], ...]) -> bool:
         """Whether there are listeners for any of the classes, here or at a face."""
@@ -85,8 +98,7 @@ class Announcer:
             return True
         # The epoch of another manager than ours is not watched: take it that somebody listens.
         return any(
-            face._events is not self._events or face._wants_any(classes)
-            for face in list(self._faces)
+            face._events is not self._events or face._wants_any(classes) for face in self._faces()
         )
 
     # -- telling ----------------------------------------------------------------------------------
@@ -103,7 +115,7 @@ class Announcer:
             self._events.emit(
                 StoreTransactionStartEvent(self, context.notes, context.transaction_id or "")
             )
-        for face in list(self._faces):
+        for face in self._faces():
             face._hear_start(context)
 
     def _hear_start(self, context: SimpleTransactionContext) -> None:
@@ -133,7 +145,7 @@ class Announcer:
             )
         if changes and any(self._events.wants(cls, self) for cls in _KEY_EVENTS):
             events += key_events(self, changes, context.origin, context.transaction_id)
-        for face in list(self._faces):
+        for face in self._faces():
             face._hear(self, context, changes, batches)
 
     def _hear(

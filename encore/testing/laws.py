@@ -91,14 +91,14 @@ def seen(store: AbstractStore) -> Contents:
     found = {key: (store.read(key), store.get_metadata(key)) for key in keys}
     assert len(found) == len(keys), "no key is listed twice"
     size = sum(len(data) for data, _ in found.values())
-    assert store.totals() == (len(keys), size if tells_sizes(store) else None)
+    assert store.totals() == (len(keys), told_size(store, size))
     assert [*store.query()] == [(key, metadata) for key, (_, metadata) in found.items()]
     return found
 
 
-def tells_sizes(store: AbstractStore) -> bool:
-    """Whether the store says that it knows the sizes of values without reading them."""
-    return bool(store.info()["sizes"])
+def told_size(store: AbstractStore, size: int) -> int | None:
+    """A size as the store has to tell it: None if it says that it knows sizes only by reading."""
+    return size if store.info()["sizes"] else None
 
 
 def state_of(store: AbstractStore, key: str) -> tuple[Any, ...] | None:

@@ -57,7 +57,8 @@ class TransactionEventLaws(Laws):
             with store.transaction("Crop") as txn:
                 assert [type(event) for event in events] == [StoreTransactionStartEvent]
                 store.put("b", b"1")
-                store.put("a", b"1")
+                with store.transaction("a block"):
+                    store.put("a", b"1")
                 assert len(events) == 1, "changes wait for the commit"
             number = txn.transaction_id
         start, end, *changes = events

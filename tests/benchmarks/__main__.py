@@ -28,6 +28,7 @@ _THEMES = (
     "buckets",
     "hashdir",
     "memory",
+    "layers",
     "events",
     "streams",
     "codecs",

@@ -176,9 +176,9 @@ def deflated_in(lab: Lab) -> Trial:
     return _large_in(lab, "deflated", lab.pick(64, 32) * MIB)
 
 
-@benchmark("zip stored in", unit="MiB/s", goals=[at_least(0.6, "zipfile")], places=_BOTH)
+@benchmark("zip stored in", unit="MiB/s", goals=[at_least(0.45, "zipfile")], places=_BOTH)
 def stored_in(lab: Lab) -> Trial:
-    """The same without packing: the bytes are written beside the archive, and copied into it."""
+    """The same without packing: written beside the archive, and copied into it, so twice."""
     return _large_in(lab, "stored", lab.pick(512, 128) * MIB)
 
 
@@ -259,7 +259,7 @@ def change_one(lab: Lab) -> Trial:
     return Trial({"encore": encore, "zipfile": peer}, 1, repeats=3)
 
 
-@benchmark("zip range", unit="ranges/s", goals=[at_least(3.0, "zipfile")])
+@benchmark("zip range", unit="ranges/s", goals=[at_least(3.0, "zipfile")], places=_BOTH)
 def ranges(lab: Lab) -> Trial:
     """100 B from the middle of a stored entry of 64 MiB."""
     from encore.storage.api import ZipStore

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -47,22 +45,6 @@ def directory() -> Iterator[Path]:
     usable = os.path.isdir(_MEMORY) and os.access(_MEMORY, os.W_OK)
     with tempfile.TemporaryDirectory(prefix="encore-", dir=_MEMORY if usable else None) as name:
         yield Path(name)
-
-
-@pytest.fixture(scope="session")
-def rest_server() -> Iterator[None]:
-    """A server of the protocol of `DynamicURLStore`, in a process of its own."""
-    script = Path(__file__).parent / "http" / "rest_server.py"
-    process = subprocess.Popen(
-        [sys.executable, script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    with process.stdout as output:
-        SERVERS["rest_server"] = f"http://127.0.0.1:{int(output.readline())}"
-    yield
-    del SERVERS["rest_server"]
-    process.terminate()
-    process.wait()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Stacks of two: every wrapper over every backend, and every two wrappers.
 
-All of them take hours, and are run by ``tox -e stacks``; a few run every day.
+All of them take hours, and are run by ``tox -e all``; a few run every day.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from encore.testing.suite import StoreConformance
 _EXAMPLES = 10
 
 # Collecting them all takes minutes, so they are not made unless asked for.
-_ALL = "ENCORE_STACKS" in os.environ
+_ALL = os.environ.get("ENCORE_TESTS") == "all"
 _CONFORMING = STACKS if _ALL else SAMPLED
 # Neighbours in the list have the same outer wrapper: steps of this size meet each of them.
 _PLAYED = (PAIRS + STACKS)[:: 1 if _ALL else 37]

@@ -217,6 +217,7 @@ class SimpleTransactionContext:
         finally:
             level = self._levels.pop()
             if not self._levels:
+                self._next_notes = level.notes
                 self._end("failed", None)
             if level.hooks is not None:
                 run_logged(level.hooks.on_rollback)
@@ -348,6 +349,7 @@ class SimpleTransactionContext:
 
     def _finish(self) -> None:
         level = self._levels.pop()
+        self._next_notes = level.notes  # what the whole was called, not the last block inside
         try:
             self._end("done", level.changes)
         finally:

@@ -53,8 +53,8 @@ class DecodedContent:
         return self._size
 
     def read(self, start: int, end: int) -> bytes:
-        if end - start > self._max_bytes and (self._size is None or end > self._size):
-            end = min(end, start + self._max_bytes + 1)
+        if end - start > self._max_bytes:
+            end = start + self._max_bytes + 1  # enough to know, whatever size the data claims
         found = io.BytesIO()
         for chunk in self._pieces(start, end):
             found.write(chunk)

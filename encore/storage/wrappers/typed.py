@@ -90,7 +90,7 @@ class TextEncodingStore(_TypedStore, CodecStore):
 
     Raises
     ------
-    UnicodeEncodeError
+    ValueError
         From writing: the encoding has no such character. Nothing is written.
     CorruptValueError
         From reading: what the base holds is not text in this encoding.

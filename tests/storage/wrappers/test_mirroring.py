@@ -16,6 +16,7 @@ from encore.storage.backends.sqlite import SqliteStore
 from encore.storage.events import StoreModificationEvent
 from encore.storage.template import Entry, Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.staging import Batch
 from encore.storage.wrappers.codecs import GzipStore
 from encore.storage.wrappers.guards import ReadonlyStore
 from encore.storage.wrappers.mirroring import MirroringStore
@@ -32,6 +33,17 @@ class Unreliable(SqliteStore):
         if self.fails and context.depth == 1:
             raise StoreError("the disk is gone", store=self)
         super()._commit_transaction(context)
+
+
+class Forgetful(DictStore):
+    """A store that has said that it can commit, and cannot."""
+
+    fails = False
+
+    def _apply(self, batch: Batch) -> None:
+        if self.fails:
+            raise StoreError("out of memory", store=self)
+        super()._apply(batch)
 
 
 @pytest.fixture
@@ -251,19 +263,24 @@ def test_a_missed_commit_is_told_and_mended(
 
 
 def test_the_first_store_is_mended_if_it_is_the_one_that_missed(
-    parts: list[DictStore], databases: list[Unreliable]
+    databases: list[Unreliable],
 ) -> None:
-    unreliable, reliable = databases
-    mirror = MirroringStore([unreliable, reliable])
-    mirror.put("a", b"old")
-    # Its own transaction around goes on after the mirror's has been committed, and fails.
-    mirror._has_diverged(unreliable, StoreError("as found"))
-    reliable.put("a", b"new")
+    first = Forgetful(event_manager=databases[0].event_manager)
+    mirror = MirroringStore([first, databases[0]])  # the second can only commit at once: it decides
+    mirror.multiset({"a": b"old", "gone": b""})
+    first.fails = True
+    with heard(mirror, StoreModificationEvent) as events:
+        mirror.put("a", b"new")
+        mirror.delete("gone")
+    assert told(events) == [("update", "a"), ("delete", "gone")]
+    assert list(mirror.diverged) == [first]
     assert mirror.read("a") == b"new"
     assert [value.read() for _, value in mirror.items()] == [b"new"]
-    assert mirror.repair() == 1
-    assert unreliable.read("a") == mirror.read("a") == b"new"
-    assert mirror.stores == (unreliable, reliable)
+    assert "gone" not in mirror
+    first.fails = False
+    assert mirror.repair() == 2
+    assert contents(first) == contents(mirror) == {"a": b"new"}
+    assert mirror.stores == (first, databases[0])
     assert mirror.diverged == {}
 
 

@@ -286,6 +286,31 @@ def test_a_commit_behind_a_damaged_one_never_comes_back(directory: Path) -> None
     assert [*Log(path, readonly=True).changes] == ["c"]
 
 
+def test_a_reader_tells_a_commit_from_the_torn_one_of_its_length(directory: Path) -> None:
+    path = str(directory / "changes")
+    create_log(path)
+    log = Log(path, readonly=False)
+    frames = []
+    for key in ("a", "b"):
+        frame = Frame()
+        frame.add_data(key, ("{}", 4, 1.0, 2.0, "token"), (0, 0, 4), b"data")
+        frames.append(frame.encode())
+    log.write(frames[0], durable=False)
+    with open(path, "r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"?")  # the power failed before the last page was on the disk
+    size = Path(path).stat().st_size
+    reader = Log(path, readonly=True)
+    assert reader.changes == {}
+    assert reader.is_current(size)
+    log.withdraw()
+    log.write(frames[1], durable=False)
+    assert Path(path).stat().st_size == size
+    assert not reader.is_current(size)
+    reader.catch_up()
+    assert [*reader.changes] == ["b"]
+
+
 # -- recovering -----------------------------------------------------------------------------------
 
 

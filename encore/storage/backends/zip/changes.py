@@ -57,7 +57,8 @@ class Log:
         return size == self.end or self._peek() == self._peeked
 
     def _peek(self) -> bytes:
-        return self.handle.read_at(self.end, 4)
+        """How what is behind the last good frame begins; its checksum makes it unlike any other."""
+        return self.handle.read_at(self.end, FRAME.size)
 
     def catch_up(self) -> None:
         """Read what has been committed since."""
