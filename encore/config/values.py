@@ -89,7 +89,8 @@ def _from_python(value: Any) -> Any:
 #: name where the annotation says nothing.
 OBJECTS: dict[str, Callable[[Any], Any]] = {
     "auth": _pair,
-    "Lifetime": _lifetime,
+    "TimeToLive": _lifetime,
+    "TimeToIdle": _lifetime,
     "Validator": _validator,
     "Logger": _logger,
     "BaseEventManager": _from_python,

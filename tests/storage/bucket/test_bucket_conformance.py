@@ -42,6 +42,7 @@ class LowLaws(DataLaws, FailingSourceLaws, MetadataLaws, ReadingLaws, Transactio
     """The laws that have to do with size."""
 
 
+@pytest.mark.sampled
 class TestEverythingIsLarge(DataLaws, TransactionLaws, WritingLaws):
     prefix: str
     client: Any
@@ -72,6 +73,7 @@ class TestReadOnlyBucket(ReadOnlyConformance):
             yield store
 
 
+@pytest.mark.sampled
 class TestBucketInMemory(LowLaws):
     """obstore's store in memory: another service, with an order and conditions of its own."""
 

@@ -25,6 +25,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled
 class TestSomeInline(StoreConformance):
     directory: Path
 
