@@ -35,14 +35,14 @@ settings.register_profile("long", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile(os.environ.get("ENCORE_HYPOTHESIS", "ci"))
 
 
-# Laws are examined on every store; where they take long, or say little new, one in four every day,
+# Laws are examined on every store; where they take long, or say little new, one in ten every day,
 # and all of them with ENCORE_TESTS=all (``tox -e all``).
 _ALL = os.environ.get("ENCORE_TESTS") == "all"
-_ONE_IN = 4
+_ONE_IN = 10
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests marked as slow, unless ``-m`` speaks of them, and three laws in four."""
+    """Leave out tests marked as slow, unless ``-m`` speaks of them, and most laws of some stores."""
     if not _ALL:
         left_out = [item for item in items if _is_left_out(item)]
         config.hook.pytest_deselected(items=left_out)

@@ -58,7 +58,7 @@ class StoreUnderTest:
     examples : int, optional
         Fewer random programs than usual, for a store that is slow to answer.
     is_sampled : bool
-        Whether one law in four is examined every day, and all of them only when asked for.
+        Whether only a sample of the laws is examined every day, and all of them when asked for.
     """
 
     name: str
@@ -197,8 +197,8 @@ _BY_NAME = {entry.name: entry for entry in STORES}
 _DICT = _BY_NAME["dict"]
 _OTHERS = [entry for entry in STORES if entry.name not in ("dict", "sqlite-memory")]
 
-# Every wrapper alone.
-# Those that pass everything on as it is need not have every law looked at every day.
+# Every wrapper alone. Those that pass everything on as it is need not have every law examined every
+# day.
 _PLAIN = {
     "validating", "base64", "text", "json", "buffer", "notifying", "logging", "exception-logging",
     "metered", "caching-never", "joined", "url-encoding",
