@@ -42,7 +42,7 @@ _ONE_IN = 10
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests marked as slow, unless ``-m`` speaks of them, and most laws of some stores."""
+    """Leave out slow tests, unless ``-m`` speaks of them, and most laws of some stores."""
     if not _ALL:
         left_out = [item for item in items if _is_left_out(item)]
         config.hook.pytest_deselected(items=left_out)
