@@ -94,8 +94,10 @@ STORES = [
         "sqlite-memory", lambda directory, **o: SqliteStore(":memory:", **o), False, False
     ),
     StoreUnderTest("filesystem", lambda directory, **o: FilesystemStore(directory, **o)),
-    StoreUnderTest("dynamic-url", _on_rest_server, needs="rest_server", is_sampled=True),
-    StoreUnderTest("bucket", _in_bucket, needs="bucket_server", examples=8, is_sampled=True),
+    StoreUnderTest(
+        "dynamic-url", _on_rest_server, needs="rest_server", examples=5, is_sampled=True
+    ),
+    StoreUnderTest("bucket", _in_bucket, needs="bucket_server", examples=5, is_sampled=True),
     StoreUnderTest("zip", lambda directory, **o: ZipStore(directory / "store.zip", **o)),
     StoreUnderTest("hashdir", lambda directory, **o: HashdirStore(directory, **o)),
 ]
@@ -205,7 +207,12 @@ _PLAIN = {
 }  # fmt: skip
 WRAPPED = [over(_DICT, name) for name in WRAPPERS]
 WRAPPED += [of_two(name, _DICT, _DICT) for name in COMPOSED]
-WRAPPED = [replace(entry, is_sampled=entry.name.partition("(")[0] in _PLAIN) for entry in WRAPPED]
+WRAPPED = [
+    replace(entry, is_sampled=True, examples=15)
+    if entry.name.partition("(")[0] in _PLAIN
+    else entry
+    for entry in WRAPPED
+]
 
 # Every wrapper over every backend, and every two wrappers.
 STACKS = [over(entry, name) for name in WRAPPERS for entry in _OTHERS]
