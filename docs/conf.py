@@ -56,6 +56,8 @@ nitpick_ignore_regex = [
     ("py:obj", r"[a-z_]+"),  # parameters, which have no place of their own
 ]
 nitpick_ignore = [  # private to their rooms, but seen in signatures
+    ("py:class", "encore.config.kinds._M"),
+    ("py:class", "encore.config.prefixes.AddressPrefix"),
     ("py:class", "encore.storage.transactions.several.SeveralTransactions"),
     ("py:class", "encore.streams.readers.Hash"),
     ("py:class", "encore.streams.tee._Place"),

@@ -4,7 +4,7 @@ What runs, all of a page in one temporary directory and one namespace, in the or
 
 ====================  =============================================================================
 ```` ```python ````   executed; a comment ``# prints TEXT`` says what it writes, line for line
-``# file: NAME``      as its first line: written to that file instead
+``# file: NAME``      as its first line: written to that file instead; also in yaml and toml
 ```` ```pycon ````    a doctest: every value is compared
 ```` ```console ````  lines that begin with ``$ `` go to a shell, what follows is compared, with
                       ``...`` for anything; a command that is to fail shows ``encore: `` first
@@ -74,7 +74,8 @@ def blocks_of(page: Path) -> list[Block]:
             match["kind"],
             match["body"],
             text.count("\n", 0, match.start("body")) + 1,
-            match["kind"] in RUNNABLE and not _SHOWN_ONLY.search(text, 0, match.start()),
+            (match["kind"] in RUNNABLE or bool(_FILE.match(match["body"])))
+            and not _SHOWN_ONLY.search(text, 0, match.start()),
         )
         for match in _BLOCK.finditer(text)
     ]
@@ -88,7 +89,8 @@ class Runner:
         self.namespace: dict[str, Any] = {"__name__": "__page__"}
 
     def run(self, block: Block) -> None:
-        getattr(self, f"_run_{block.kind}")(block)
+        kind = "python" if _FILE.match(block.body) else block.kind
+        getattr(self, f"_run_{kind}")(block)
 
     def _run_python(self, block: Block) -> None:
         named = _FILE.match(block.body)

@@ -39,7 +39,7 @@ class ZipStore(ZipWriter):
 
     Archives of other programs are stores as they stand, and reading one writes nothing. Changes
     wait in a directory beside the archive, ``<path>-encore``, and are folded into it by writing a
-    new archive that then takes the place of the old one: at the end of a transaction, at `close`,
+    new archive that then takes the place of the old one: at the end of a transaction, at ``close``,
     at `compact`, and when they have become many. What did not change is copied, not compressed
     again.
 
