@@ -55,8 +55,8 @@ class BucketStore(ChangingStore):
     Each key is replaced in one step, data and metadata together. A transaction of several keys is
     not: its writes are collected, and made one after the other or side by side when it commits.
     Others may see some of them new and some old, and a failure in between can leave it so;
-    ``StoreError.changed`` then says which keys. Nothing keeps other programs from writing meanwhile:
-    the last write counts, except with ``if_absent`` and ``if_token``.
+    ``StoreError.changed`` then says which keys. Nothing keeps other programs from writing
+    meanwhile: the last write counts, except with ``if_absent`` and ``if_token``.
 
     A value of more than 4 MiB is read when it is read. If somebody has replaced it by then, that
     is a `ConflictError`, unless the bucket keeps versions.
