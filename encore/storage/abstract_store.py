@@ -29,7 +29,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, Unpack
 
 from encore.storage.values import BUFFER_SIZE, KeyEntry, Value
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from encore.events.abstract_event_manager import BaseEventManager
     from encore.storage.mapping import StoreMapping
     from encore.storage.transactions.contexts import SimpleTransactionContext
+    from encore.storage.transactions.recording import StepOptions
 
 
 class AbstractStore(ABC):
@@ -458,7 +459,7 @@ class AbstractStore(ABC):
 
     @abstractmethod
     def transaction(
-        self, notes: str = "", *, timeout: float | None = None
+        self, notes: str = "", *, timeout: float | None = None, **options: Unpack[StepOptions]
     ) -> SimpleTransactionContext:
         """Return a context in which all writes happen together or not at all.
 
@@ -471,6 +472,19 @@ class AbstractStore(ABC):
             What is being done, for people: "Crop image".
         timeout : float, optional
             Seconds to wait for another writer; default: the store's.
+        meta : mapping of str to JSON, optional
+            Kept by a `History` with the step, and given back when it is undone: a selection.
+        undoable : bool, optional
+            False: a history does not record what is done here.
+        merge_key : str, optional
+            A history makes one step of transactions with the same one that follow each other
+            quickly: the moves of a slider.
+        origin : str, optional
+            Who writes; the ``origin`` of the events.
+
+        Notes
+        -----
+        Inside an open transaction only ``notes`` counts: the rest is said by the outermost one.
 
         Examples
         --------

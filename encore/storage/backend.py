@@ -23,7 +23,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Unpack
 
 from encore.errors import StoreError, TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
@@ -39,6 +39,7 @@ from encore.storage.template import (
 )
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import OwnerState, new_token, watch_forks
+from encore.storage.transactions.recording import KeptVersions, Recorder, StepOptions
 from encore.storage.values import Value
 
 
@@ -59,6 +60,7 @@ class BackendStore(Store):
     """
 
     transactions = "native"
+    _recorder: Recorder | None = None  # a history, where one is attached
     can_prepare = False  # whether everything that can fail can be done before the commit
 
     def __init__(
@@ -107,6 +109,10 @@ class BackendStore(Store):
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
         raise NotImplementedError
+
+    def _kept_versions(self) -> KeptVersions | None:
+        """What keeps replaced versions without copying them; None where nothing does."""
+        return None
 
     def _duplicate(self, value: Value) -> bytes | Staged:
         """Content for another key of this store, equal to the content of ``value``."""
@@ -238,17 +244,22 @@ class BackendStore(Store):
     # -- transactions and events ------------------------------------------------------------------
 
     def transaction(
-        self, notes: str = "", *, timeout: float | None = None
+        self, notes: str = "", *, timeout: float | None = None, **options: Unpack[StepOptions]
     ) -> SimpleTransactionContext:
         context = self._context()
         if context is not None:
             return context.deepen(notes)
-        return self._new_context(notes, timeout=timeout)
+        return self._new_context(notes, timeout=timeout, options=options)
 
     def _new_context(
-        self, notes: str = "", *, timeout: float | None = None, quiet: bool = False
+        self,
+        notes: str = "",
+        *,
+        timeout: float | None = None,
+        quiet: bool = False,
+        options: StepOptions | None = None,
     ) -> SimpleTransactionContext:
-        return SimpleTransactionContext(self, notes, timeout=timeout, quiet=quiet)
+        return SimpleTransactionContext(self, notes, timeout=timeout, quiet=quiet, options=options)
 
     def _context(self) -> SimpleTransactionContext | None:
         context: SimpleTransactionContext | None = self._owner.context

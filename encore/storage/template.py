@@ -46,6 +46,7 @@ from encore.storage.metadata import (
 )
 from encore.storage.progress import watched
 from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.recording import StepOptions
 from encore.storage.values import BUFFER_SIZE, Content, KeyEntry, Value, gather, split_value
 from encore.streams import chunks_of
 
@@ -128,7 +129,12 @@ class Store(Announcer, CompositeVerbs):
         raise NotImplementedError
 
     def _new_context(
-        self, notes: str = "", *, timeout: float | None = None, quiet: bool = False
+        self,
+        notes: str = "",
+        *,
+        timeout: float | None = None,
+        quiet: bool = False,
+        options: StepOptions | None = None,
     ) -> SimpleTransactionContext:
         """A transaction that has not begun."""
         raise NotImplementedError
@@ -243,7 +249,12 @@ class Store(Announcer, CompositeVerbs):
     ) -> IO[bytes]:
         begin = 0 if start is None else start
         if end is None or end - begin > BUFFER_SIZE or begin < 0 or end < 0:
-            return self.get(key).range(start, end)
+            value = self.get(key)
+            try:
+                return value.range(start, end)
+            except BaseException:
+                value.close()
+                raise
         data = self._read_range(key, begin, end)
         if data is None:
             raise self._missing(key, "get_data_range")
@@ -253,10 +264,7 @@ class Store(Announcer, CompositeVerbs):
         value = self._find(key)
         if value is None:
             raise self._missing(key, "get_metadata")
-        try:
-            return select_metadata(value.metadata, select)
-        finally:
-            value.close()
+        return _metadata_of(value, select)
 
     def read(self, key: str) -> bytes:
         data = self._read(key)
@@ -283,7 +291,7 @@ class Store(Announcer, CompositeVerbs):
         self, keys: Iterable[str], select: Iterable[str] | None = None
     ) -> Iterator[dict[str, Any]]:
         names = None if select is None else [*select]
-        return (select_metadata(value.metadata, names) for value in self.multiget(keys))
+        return (_metadata_of(value, names) for value in self.multiget(keys))
 
     # -- listing and searching --------------------------------------------------------------------
 
@@ -359,7 +367,7 @@ class Store(Announcer, CompositeVerbs):
         buffer_size: int = BUFFER_SIZE,
     ) -> None:
         entries = (Entry(key, *split_value(value)) for key, value in pairs(keys, values))
-        with self.transaction("Set several keys"):
+        with self.transaction():
             self._write_many(entries, buffer_size)
 
     def import_values(
@@ -462,6 +470,14 @@ class Store(Announcer, CompositeVerbs):
         )
 
 
+def _metadata_of(value: Value, names: Iterable[str] | None) -> dict[str, Any]:
+    """The metadata of a value that nobody needs any more."""
+    try:
+        return select_metadata(value.metadata, names)
+    finally:
+        value.close()
+
+
 def _conditions(where: Mapping[str, Any] | None, equals: dict[str, Any]) -> dict[str, Any]:
     """Check what a query compares with, and bring it into the form metadata has."""
     conditions = equals if where is None else {**where, **equals}
@@ -478,6 +494,8 @@ def check_guard(
         problem = "it is not there" if old is None else "it has changed since the token was read"
     else:
         return
+    if old is not None:
+        old.close()
     raise ConflictError(
         f"put: {key!r} was not written to {store!r}: {problem}",
         key=key,

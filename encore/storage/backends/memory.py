@@ -17,6 +17,7 @@ from encore.keys.rules import check_key, prefix_end
 from encore.storage.template import Record, Staged
 from encore.storage.transactions.locks import WriterLock
 from encore.storage.transactions.owners import next_number, token_text
+from encore.storage.transactions.recording import KeptVersions
 from encore.storage.transactions.staging import Batch, StagedOwner, StagedStore
 
 _PAGE = 1000
@@ -93,6 +94,9 @@ class DictStore(StagedStore):
             if record is None:
                 kept.pop(key, None)
                 self._index.removed += 1
+
+    def _kept_versions(self) -> KeptVersions:
+        return _KEPT
 
     # -- accelerations ----------------------------------------------------------------------------
 
@@ -207,6 +211,28 @@ class _Joined:
 
     def discard(self) -> None:
         pass
+
+
+class _KeptBytes:
+    """Versions that have been replaced: immutable bytes need only be remembered."""
+
+    def keep(self, key: str, content: Any) -> Any:
+        return content
+
+    def is_same(self, kept: Any, content: Any) -> bool:
+        return kept is content
+
+    def content(self, kept: Any) -> Any:
+        return kept
+
+    def open(self, kept: Any, size: int) -> Any:
+        return kept
+
+    def release(self, kept: Any) -> None:
+        pass
+
+
+_KEPT = _KeptBytes()
 
 
 class _Closed(dict[str, Any]):

@@ -36,6 +36,7 @@ from encore.errors import TransactionClosedError, TransactionError, WrongOwnerEr
 from encore.storage.transactions.changes import ChangeSet
 from encore.storage.transactions.levels import Hook, Level, run_logged
 from encore.storage.transactions.owners import OwnerState, current_task, new_token
+from encore.storage.transactions.recording import Recorder, StepOptions, record_together
 
 _log = logging.getLogger("encore.storage")
 
@@ -44,6 +45,7 @@ class TransactionalStore(Protocol):
     """What a context asks of its store."""
 
     _owner: OwnerState
+    _recorder: Recorder | None
     can_prepare: bool
 
     def _begin_transaction(self, context: SimpleTransactionContext) -> None: ...
@@ -68,6 +70,8 @@ class SimpleTransactionContext:
         Seconds to wait for another writer; default: the store's.
     quiet : bool, optional
         Announce the changes, but no start and end: what a lone write uses.
+    options : StepOptions, optional
+        What a history is to know of it.
 
     Notes
     -----
@@ -84,9 +88,13 @@ class SimpleTransactionContext:
         "_next_notes",
         "_store",
         "_task",
+        "has_been_recorded",
         "is_prepared",
+        "is_undoable",
+        "options",
         "origin",
         "quiet",
+        "recorder",
         "state",
         "timeout",
     )
@@ -98,7 +106,7 @@ class SimpleTransactionContext:
         *,
         timeout: float | None = None,
         quiet: bool = False,
-        origin: str | None = None,
+        options: StepOptions | None = None,
     ) -> None:
         self._store: TransactionalStore = store
         self._levels: list[Level] = []
@@ -108,7 +116,11 @@ class SimpleTransactionContext:
         self._id: str | None = None
         self.timeout = timeout
         self.quiet = quiet
-        self.origin = origin
+        self.options = options
+        self.origin = options.get("origin") if options else None
+        self.recorder: Recorder | None = None
+        self.has_been_recorded = False
+        self.is_undoable = False
         self.state = "new"
         self.is_prepared = False
 
@@ -193,6 +205,8 @@ class SimpleTransactionContext:
         try:
             if self._levels[0].hooks is not None:
                 self.run_before_commit()
+            if self.recorder is not None:
+                record_together((self,))
             self._store._commit_transaction(self)
         except BaseException:
             if self.state != "done":
@@ -221,6 +235,8 @@ class SimpleTransactionContext:
                 self._end("failed", None)
             if level.hooks is not None:
                 run_logged(level.hooks.on_rollback)
+            if not self._levels and self.recorder is not None:
+                self.recorder.rolled_back(self)
 
     def run_before_commit(self) -> bool:
         """Run the before-commit hooks now; return whether there were any."""
@@ -244,8 +260,10 @@ class SimpleTransactionContext:
             self.is_prepared = True
 
     def mark_committed(self) -> None:
-        """Called by an engine once the commit point is passed, if it can still be interrupted."""
+        """Called by an engine once the commit point is passed."""
         self.state = "done"
+        if self.recorder is not None:
+            self.recorder.passed(self)
 
     # -- hooks ------------------------------------------------------------------------------------
 
@@ -323,14 +341,18 @@ class SimpleTransactionContext:
                 "ask store.transaction() for a new one",
                 store=self._store,
             )
-        owner = self._store._owner
+        store = self._store
+        owner = store._owner
         if owner.context is not None and owner.context.is_mine():
             raise TransactionError(
                 "this thread has another transaction of the store open; "
                 "store.transaction() returns it, and entering it again nests",
                 store=self._store,
             )
-        self._store._announce_start(self)
+        store._announce_start(self)
+        if store._recorder is not None:
+            self.recorder = store._recorder
+            self.is_undoable = self.recorder.follows(self)
         self._task = current_task()
         self.state = "active"
 
@@ -355,6 +377,8 @@ class SimpleTransactionContext:
         finally:
             if level.hooks is not None:
                 run_logged(level.hooks.on_commit)
+            if self.recorder is not None:
+                self.recorder.committed(self)
 
     def _end(self, state: str, changes: ChangeSet | None) -> None:
         self.state = state

@@ -18,13 +18,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from encore.errors import CannotBeAtomicError, TransactionClosedError
 from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.recording import StepOptions, record_together
 
 
-def transaction(*stores: Any, notes: str = "", timeout: float | None = None) -> SeveralTransactions:
+def transaction(
+    *stores: Any, notes: str = "", timeout: float | None = None, **options: Unpack[StepOptions]
+) -> SeveralTransactions:
     """Return a context in which the writes to several stores happen together or not at all.
 
     Parameters
@@ -35,6 +38,8 @@ def transaction(*stores: Any, notes: str = "", timeout: float | None = None) -> 
         What is being done, for people.
     timeout : float, optional
         Seconds to wait for other writers, for each store.
+    **options : StepOptions
+        See `AbstractStore.transaction`.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def transaction(*stores: Any, notes: str = "", timeout: float | None = None) -> 
     ...     images.put("scan", b"...")
     ...     notes.put("scan", b"first try")
     """
-    return SeveralTransactions(stores, notes, timeout)
+    return SeveralTransactions(stores, notes, timeout, options)
 
 
 class SeveralTransactions:
@@ -60,7 +65,9 @@ class SeveralTransactions:
     *Threads*: belongs to the thread and task that entered it.
     """
 
-    def __init__(self, stores: tuple[Any, ...], notes: str, timeout: float | None) -> None:
+    def __init__(
+        self, stores: tuple[Any, ...], notes: str, timeout: float | None, options: StepOptions
+    ) -> None:
         # A store and a wrapper over it have one transaction between them, and a store of stores
         # begins those it is made of.
         unique = {store._engine(): None for store in stores}
@@ -68,6 +75,7 @@ class SeveralTransactions:
         self._stores = sorted(unique.keys() - within, key=lambda store: store.sort_key)
         self._notes = notes
         self._timeout = timeout
+        self._options = options
         self._contexts: list[SimpleTransactionContext] = []
         _check(self._stores)
 
@@ -76,7 +84,7 @@ class SeveralTransactions:
             raise TransactionClosedError("a transaction over several stores is entered once")
         with ExitStack() as begun:
             for store in self._stores:
-                context = store.transaction(self._notes, timeout=self._timeout)
+                context = store.transaction(self._notes, timeout=self._timeout, **self._options)
                 context.begin()
                 begun.callback(context.rollback)
                 self._contexts.append(context)
@@ -121,6 +129,7 @@ def decide(contexts: list[SimpleTransactionContext]) -> BaseException | None:
     outermost = [context for context in contexts if context.depth == 1]
     while any(context.run_before_commit() for context in outermost):
         pass  # a hook may have written to a store whose hooks had run
+    record_together(outermost)
     for context in outermost:
         context.prepare()
     # The one that cannot prepare goes first: it decides. Blocks inside others are savepoints.

@@ -87,6 +87,14 @@ class StagedStore(BackendStore):
     def _leave_writer(self) -> None:
         """Let other processes write again."""
 
+    def _heard(self) -> bool:
+        # A history hears of every change, too: no write may take a shorter way around it.
+        return self._recorder is not None or super()._heard()
+
+    def _changed(self) -> Batch:
+        """What the caller's transaction has changed, as its outermost commit would find it."""
+        return self._levels()[0]
+
     # -- reading through the overlay --------------------------------------------------------------
 
     def _overlay(self) -> list[Batch] | None:

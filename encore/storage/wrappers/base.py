@@ -14,12 +14,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 
 from encore.errors import StoreError, TransactionError
 from encore.storage.announcements import Announcer
 from encore.storage.template import Entry, MetadataChange, Staged, Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.recording import StepOptions
 from encore.storage.values import KeyEntry, Value
 
 
@@ -105,9 +106,9 @@ class WrapperStore(Store):
         return self.base.can_prepare
 
     def transaction(
-        self, notes: str = "", *, timeout: float | None = None
+        self, notes: str = "", *, timeout: float | None = None, **options: Unpack[StepOptions]
     ) -> SimpleTransactionContext:
-        return self._inner.transaction(notes, timeout=timeout)  # type: ignore[no-any-return]
+        return self._inner.transaction(notes, timeout=timeout, **options)  # type: ignore[no-any-return]
 
     def _context(self) -> SimpleTransactionContext | None:
         return self._inner._context()  # type: ignore[no-any-return]
@@ -116,9 +117,16 @@ class WrapperStore(Store):
         return self._inner._unit()  # type: ignore[no-any-return]
 
     def _new_context(
-        self, notes: str = "", *, timeout: float | None = None, quiet: bool = False
+        self,
+        notes: str = "",
+        *,
+        timeout: float | None = None,
+        quiet: bool = False,
+        options: StepOptions | None = None,
     ) -> SimpleTransactionContext:
-        return self._inner._new_context(notes, timeout=timeout, quiet=quiet)  # type: ignore[no-any-return]
+        return self._inner._new_context(  # type: ignore[no-any-return]
+            notes, timeout=timeout, quiet=quiet, options=options
+        )
 
     def _engine(self) -> Any:
         return self.base._engine()
@@ -210,6 +218,14 @@ class WrapperStore(Store):
 
     def _remove_all(self, prefix: str) -> bool:
         return self._inner._remove_all(prefix)  # type: ignore[no-any-return]
+
+
+def stores_beneath(store: Store) -> Iterator[Store]:
+    """Yield every store that a wrapper, or a store made of stores, is over."""
+    parts = (store.base,) if isinstance(store, WrapperStore) else getattr(store, "_parts", ())
+    for part in parts:
+        yield part
+        yield from stores_beneath(part)
 
 
 def _is_small(entry: Entry, buffer_size: int) -> bool:

@@ -22,14 +22,12 @@ from encore.storage.template import Store
 from encore.storage.transactions.changes import Change, ChangeSet
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import OwnerState
+from encore.storage.transactions.recording import StepOptions
 from encore.storage.transactions.several import commit_rest
-from encore.storage.wrappers.sessions import ComposedContext, Session
+from encore.storage.wrappers.sessions import ComposedContext, ComposedOwner, session_of
 
-
-class ComposedOwner(OwnerState):
-    """What a composed store knows of the calling thread: also whether it begins a transaction."""
-
-    is_beginning = False
+# What stores can do, unless they say that they cannot.
+_ABILITIES = ("forks", "listing")
 
 
 class ComposedStore(BackendStore):
@@ -114,8 +112,11 @@ class ComposedStore(BackendStore):
 
     def info(self) -> dict[str, Any]:
         found = [part.info() for part in self._parts]
+        # What one of them cannot do, the whole cannot.
+        unable = {name: False for part in found for name in _ABILITIES if not part.get(name, True)}
         return {
             **super().info(),
+            **unable,
             "key_bytes": min(part["key_bytes"] for part in found),
             "sizes": all(part["sizes"] for part in found),
             "parts": [part["type"] for part in found],
@@ -172,9 +173,14 @@ class ComposedStore(BackendStore):
         return context  # type: ignore[no-any-return]
 
     def _new_context(
-        self, notes: str = "", *, timeout: float | None = None, quiet: bool = False
+        self,
+        notes: str = "",
+        *,
+        timeout: float | None = None,
+        quiet: bool = False,
+        options: StepOptions | None = None,
     ) -> ComposedContext:
-        return ComposedContext(self, notes, timeout=timeout, quiet=quiet)
+        return ComposedContext(self, notes, timeout=timeout, quiet=quiet, options=options)
 
     def _unit(self) -> AbstractContextManager[SimpleTransactionContext]:
         context = self._context()
@@ -281,12 +287,6 @@ class ComposedStore(BackendStore):
         if shown_before is shown_after and shown_after not in by_part:
             return None
         return Change(key, before, after)
-
-
-def session_of(context: SimpleTransactionContext) -> Session:
-    """The session of a composed store's transaction."""
-    assert isinstance(context, ComposedContext), "a composed store makes no other"
-    return context.session
 
 
 def _text(part: Store, key: str) -> str | None:

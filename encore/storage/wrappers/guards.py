@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Unpack
 
 from encore.errors import ReadOnlyError, UnsupportedError
 from encore.keys.maps import Valid
 from encore.keys.validators import Validator, is_http_url, matches
 from encore.storage.template import Staged, Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.recording import StepOptions
 from encore.storage.wrappers.intercepting import Intent, InterceptingStore
 from encore.storage.wrappers.keymaps import KeyMapStore
 
@@ -46,7 +47,7 @@ class ReadonlyStore(InterceptingStore):
         raise self._refusal("put", key)
 
     def transaction(
-        self, notes: str = "", *, timeout: float | None = None
+        self, notes: str = "", *, timeout: float | None = None, **options: Unpack[StepOptions]
     ) -> SimpleTransactionContext:
         raise self._refusal("transaction")
 

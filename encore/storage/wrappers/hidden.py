@@ -9,15 +9,16 @@ other wrappers.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from encore.storage.metadata import EMPTY, decode_metadata, encode_metadata
 from encore.storage.template import Entry, MetadataChange, Staged, Store, check_guard
 from encore.storage.transactions.changes import Change
 from encore.storage.values import Value
-from encore.storage.wrappers.base import WrapperStore
+from encore.storage.wrappers.base import WrapperStore, stores_beneath
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _raw_decode = json.JSONDecoder().raw_decode
@@ -37,10 +38,15 @@ class HiddenFieldStore(WrapperStore):
     """
 
     #: The name of the field: ASCII without quotes, and unlike any that an application would choose.
-    field: ClassVar[str]
+    #: Where a store beneath keeps one of this name, a number follows.
+    field: str
 
     def __init__(self, base: Store) -> None:
         super().__init__(base)
+        kept = {getattr(store, "field", None) for store in stores_beneath(self)}
+        numbers = itertools.count(2)
+        while self.field in kept:
+            self.field = f"{type(self).field}.{next(numbers)}"
         self._name = json.dumps(self.field)
         self._head = f"{{{self._name}:"
 
@@ -104,16 +110,13 @@ class HiddenFieldStore(WrapperStore):
 
     def _check_text(self, key: str, text: str | None) -> None:
         """Refuse metadata that names the field."""
-        if (
-            text is None
-            or not self._may_name_field(text)
-            or self.field not in decode_metadata(text)
-        ):
+        if text is None or not self._may_name_field(text):
             return
-        raise ValueError(
-            f"the metadata of {key!r} names {self.field!r}, which {type(self).__name__} keeps for "
-            "itself; call the field something else"
-        )
+        if self.field in decode_metadata(text):
+            raise ValueError(
+                f"the metadata of {key!r} names {self.field!r}, which {type(self).__name__} keeps "
+                "for itself; call the field something else"
+            )
 
     def _shown(self, text: str | None) -> str | None:
         """Metadata of the base as it looks from above; None if the key does not show."""
@@ -151,10 +154,7 @@ class HiddenFieldStore(WrapperStore):
     _read_range = Store._read_range
 
     def _has(self, key: str) -> bool:
-        found = self._look(key)
-        if found is not None:
-            found[0].close()
-        return found is not None
+        return _closed(HiddenFieldStore._find(self, key))
 
     def _find_many(self, keys: Iterable[str]) -> Iterator[tuple[str, Value | None]]:
         for key, value in self._inner._find_many(keys):

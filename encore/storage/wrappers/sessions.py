@@ -15,6 +15,7 @@ from encore.errors import CannotBeAtomicError, TransactionError
 from encore.storage.template import Store
 from encore.storage.transactions.changes import Change
 from encore.storage.transactions.contexts import SimpleTransactionContext
+from encore.storage.transactions.owners import OwnerState
 from encore.storage.transactions.several import decide
 
 
@@ -50,7 +51,7 @@ class Session:
         if outer.timeout is not None:
             timeout = outer.timeout
         inner = engine._context() or engine._new_context(
-            outer.notes, timeout=timeout, quiet=outer.quiet
+            outer.notes, timeout=timeout, quiet=outer.quiet, options=outer.options
         )
         floor = inner.depth
         with ExitStack() as begun:
@@ -174,3 +175,15 @@ class ComposedContext(SimpleTransactionContext):
         """Run the hooks of the whole and of the parts; return whether there were any."""
         ran = super().run_before_commit()
         return self.session.run_before_commit() or ran
+
+
+class ComposedOwner(OwnerState):
+    """What a composed store knows of the calling thread: also whether it begins a transaction."""
+
+    is_beginning = False
+
+
+def session_of(context: SimpleTransactionContext) -> Session:
+    """The session of a composed store's transaction."""
+    assert isinstance(context, ComposedContext), "a composed store makes no other"
+    return context.session

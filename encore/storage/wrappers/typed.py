@@ -63,7 +63,7 @@ class _TypedStore(WrapperStore):
         values: Iterable[Any] | None = None,
         buffer_size: int = BUFFER_SIZE,
     ) -> None:
-        with self.transaction("Set several keys"):
+        with self.transaction():
             for key, value in pairs(keys, values):
                 self.set(key, value, buffer_size)
 

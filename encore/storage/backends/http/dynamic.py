@@ -245,5 +245,6 @@ class DynamicURLStore(StagedStore, Granting):
         super()._rollback_transaction(context)
         changes, self._owner.told_late = self._owner.told_late, None
         if changes is not None and len(changes):  # the truth, also about a commit that failed
-            told = SimpleTransactionContext(self, context.notes, quiet=True, origin=context.origin)
+            told = SimpleTransactionContext(self, context.notes, quiet=True)
+            told.origin = context.origin
             self._announce_end(told, changes)
