@@ -35,6 +35,7 @@ Anybody may import this module; it imports nothing of encore.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -173,7 +174,18 @@ class HistoryError(EncoreError, RuntimeError):
 
 
 class UndoConflict(HistoryError):  # noqa: N818  a documented name
-    """A key is no longer what the step left."""
+    """Keys are no longer what the step left; nothing has been changed.
+
+    Parameters
+    ----------
+    message : str, optional
+    keys : iterable of str, optional
+        The keys.
+    """
+
+    def __init__(self, message: str = "", *, keys: Iterable[str] = (), **about: Any) -> None:
+        super().__init__(message, **about)
+        self.keys = tuple(keys)
 
 
 class HistoryBusy(HistoryError):  # noqa: N818  a documented name

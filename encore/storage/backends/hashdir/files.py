@@ -16,7 +16,7 @@ from encore.storage.backends.filesystem.writing import Source
 from encore.storage.backends.hashdir.reading import FilesRead
 from encore.storage.backends.hashdir.tree import Place
 from encore.storage.backends.hashdir.versions import Duplicate, Version
-from encore.storage.backends.hashdir.writing import Writer
+from encore.storage.backends.hashdir.writing import Writer, stage
 from encore.storage.content import Content
 from encore.storage.template import Staged
 from encore.storage.transactions.owners import next_number
@@ -62,7 +62,10 @@ class FileValues(FilesRead):
     def _stage(self, chunks: Iterator[bytes]) -> Staged:
         source = Source(chunks)
         try:
-            return self._writing_files().stage(source)
+            # Not through the writer: who keeps the traceback of a stream that failed would keep it,
+            # and with it the tree open.
+            session = self._writing_files().session
+            return stage(session, source, durable=self._settings.durability == "power")
         except OSError as error:
             if error is source.error:
                 raise

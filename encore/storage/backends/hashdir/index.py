@@ -25,6 +25,8 @@ _REMOVED = """CREATE TABLE removed(
 
 LAYOUT = "SELECT width, depth FROM layout"
 VERSION = "SELECT blob FROM kv WHERE key=?"
+HAS_HISTORY = "SELECT 1 FROM sqlite_schema WHERE name='history_image'"
+REMEMBERED = "SELECT 1 FROM history_image WHERE key=? AND blob=?"
 REMOVING = "INSERT OR REPLACE INTO removed(key,file) VALUES(?,?)"
 REMOVED = "SELECT file FROM removed WHERE key=?"
 ALL_REMOVED = "SELECT key, file FROM removed"

@@ -161,6 +161,7 @@ class PlainFiles(FileValues):
     def _replace(self, key: str, old: Value | None, record: Record) -> None:
         content, text, size, created, modified, token = record
         if content is None and old is not None and old.handle == PLAIN:
+            self._touch(key)
             row = (key, token, created, modified, size, text, PLAIN, None)
             self._execute(sql.UPSERT, row)
         else:

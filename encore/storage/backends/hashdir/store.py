@@ -213,9 +213,15 @@ class HashdirStore(PlainFiles):
     def _recover(self, connection: sqlite3.Connection) -> None:
         self._check_layout(connection)
 
+        has_history = connection.execute(texts.HAS_HISTORY).fetchone() is not None
+
         def is_needed(place: Place) -> bool:
             row = connection.execute(texts.VERSION, (place.key,)).fetchone()
-            return row is not None and row[0] == place.version
+            if row is not None and row[0] == place.version:
+                return True
+            return (
+                has_history and connection.execute(texts.REMEMBERED, place).fetchone() is not None
+            )
 
         tree = self._tree
         assert tree is not None

@@ -55,6 +55,11 @@ class Writer:
     durable : bool
         Whether to wait for the disk.
 
+    Attributes
+    ----------
+    session : Session
+        Where data waits for its place.
+
     Notes
     -----
     *Threads*: any. Each transaction calls `settle` once if it has called `note`.
@@ -69,8 +74,8 @@ class Writer:
         finally:
             close_folder(own)
         try:
-            self._session = Session(self._parent)
-            self._list = open_at(self._session.folder, _LIST, APPEND)
+            self.session = Session(self._parent)
+            self._list = open_at(self.session.folder, _LIST, APPEND)
         except BaseException:
             close_folder(self._parent)
             raise
@@ -116,21 +121,6 @@ class Writer:
         os.fsync(self._list)
 
     # -- data -------------------------------------------------------------------------------------
-
-    def stage(self, chunks: Iterator[bytes]) -> StagedFile:
-        """Write a stream to a file that has no place yet."""
-        name, descriptor = self._session.create()
-        try:
-            try:
-                size = write_chunks(chunks, descriptor)
-                if self._durable:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except BaseException:
-            self._session.remove(name)
-            raise
-        return StagedFile(self._session.folder, name, size)
 
     def write(self, place: Place, data: bytes, made: set[tuple[str, ...]]) -> None:
         """Write small data to its place."""
@@ -180,14 +170,30 @@ class Writer:
             self.let_go()
             return
         os.close(self._list)
-        self._session.close()
+        self.session.close()
         close_folder(self._parent)
 
     def let_go(self) -> None:
         """Close what is open, and leave everything to those who come later, or to the parent."""
         os.close(self._list)
-        self._session.let_go()
+        self.session.let_go()
         close_folder(self._parent)
+
+
+def stage(session: Session, chunks: Iterator[bytes], *, durable: bool) -> StagedFile:
+    """Write a stream to a file that has no place yet."""
+    name, descriptor = session.create()
+    try:
+        try:
+            size = write_chunks(chunks, descriptor)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        session.remove(name)
+        raise
+    return StagedFile(session.folder, name, size)
 
 
 def sweep_dead(tree: Tree, is_needed: Callable[[Place], bool]) -> None:

@@ -115,6 +115,10 @@ class BulkWriter:
             self._chunks = []
             self._bytes = 0
         rows, self._rows = self._rows, []
+        if rows:
+            remembering = self._store._remembering
+            if remembering is not None and self._store._owner.context.is_undoable:
+                remembering.touch_many(self._keys)
         self._keys.clear()
         if rows:
             statement = sql.UPSERT_WHERE_INLINE if self._exact else sql.UPSERT_KEEPING_CREATED

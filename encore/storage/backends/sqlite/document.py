@@ -17,6 +17,7 @@ from pathlib import Path
 from encore.errors import CorruptValueError, StoreError, UnsupportedError
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.connections import Settings
+from encore.storage.backends.sqlite.history_tables import OBJECTS as HISTORY
 from encore.storage.backends.sqlite.searching import is_our_index
 from encore.storage.backends.sqlite.statements import Format
 
@@ -90,6 +91,7 @@ def _is_ours(connection: sqlite3.Connection, path: str, form: Format) -> bool:
 def _check_objects(connection: sqlite3.Connection, path: str, form: Format) -> None:
     for kind, name, statement in connection.execute(sql.OBJECTS):
         ours = kind == "table" and form.tables.get(name) == statement
+        ours = ours or HISTORY.get(name) == statement
         if not ours and not (kind == "index" and is_our_index(name, statement)):
             raise CorruptValueError(f"{path!r} contains the {kind} {name!r}, which is not encore's")
 

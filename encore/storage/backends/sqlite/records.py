@@ -161,6 +161,19 @@ class Records(SqliteTransactions):
     def _put_plain(self, key: str, data: bytes, text: str) -> bool:
         if len(data) > self._inline_bytes or self._heard():
             return False
+        if self._remembering is not None:
+            return self._put_remembered(key, data, text)
+        return self._upsert_plain(key, data, text)
+
+    def _put_remembered(self, key: str, data: bytes, text: str) -> bool:
+        remembering = self._remembering
+        if self._owner.context is None and remembering.put_alone(key, data, text):  # type: ignore[union-attr]
+            return True
+        with self._unit():
+            self._touch(key)
+            return self._upsert_plain(key, data, text)
+
+    def _upsert_plain(self, key: str, data: bytes, text: str) -> bool:
         owner, now = self._owner, time.time()
         try:
             if owner.context is None:
@@ -175,13 +188,20 @@ class Records(SqliteTransactions):
         return cursor.rowcount == 1
 
     def _remove_plain(self, key: str) -> bool:
-        if self._heard():
+        if self._heard() or self._remembering is not None:
             return False
         check_key(key)
         return self._execute(sql.DELETE_WHERE_INLINE, (key,)).rowcount == 1
 
+    def _touch(self, key: str) -> None:
+        """Have a history know that a key is about to change, if it follows this transaction."""
+        if self._remembering is not None and self._owner.context.is_undoable:
+            self._remembering.touch(key)
+
     def _replace(self, key: str, old: Value | None, record: Record) -> None:
         content, text, size, created, modified, token = record
+        if self._remembering is not None:
+            self._touch(key)
         if content is None:
             self._execute(sql.UPDATE_METADATA, (text, modified, token, key))
             return
@@ -200,6 +220,7 @@ class Records(SqliteTransactions):
             self._drop(key, old.handle)
 
     def _remove(self, key: str, old: Value) -> None:
+        self._touch(key)
         self._execute(sql.DELETE, (key,))
         if old.handle is not None:
             self._drop(key, old.handle)
@@ -208,6 +229,8 @@ class Records(SqliteTransactions):
         if self._heard():
             return False
         stop = prefix_end(prefix) if prefix else None
+        if self._remembering is not None and self._owner.context.is_undoable:
+            self._remembering.touch_range(prefix, stop)
         bounds = (prefix,) if stop is None else (prefix, stop)
         for key, blob in self._execute(
             sql.BLOBS_IN if stop is None else sql.BLOBS_IN_BOUNDED, bounds

@@ -24,6 +24,7 @@ from encore.errors import LockTimeoutError, ReadOnlyError
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.engine import SqliteEngine
 from encore.storage.backends.sqlite.failures import translate
+from encore.storage.backends.sqlite.history_tables import Remembering
 from encore.storage.transactions.contexts import SimpleTransactionContext
 
 
@@ -32,6 +33,8 @@ class SqliteTransactions(SqliteEngine):
 
     The parameters are those of `SqliteStore`.
     """
+
+    _remembering: Remembering | None = None  # a history, where one is attached
 
     # -- hooks ------------------------------------------------------------------------------------
 
@@ -93,6 +96,8 @@ class SqliteTransactions(SqliteEngine):
             return
         connection = self._connection()
         try:
+            if self._remembering is not None and garbage[0]:
+                garbage[0] = self._remembering.unneeded(garbage[0])
             self._before_commit(garbage[0])
             self._writing = None  # before others can begin, or theirs would be taken away
             connection.execute("COMMIT")
