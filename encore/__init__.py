@@ -13,8 +13,12 @@
 # config          stores from addresses such as "sqlite:project.db"
 # terminal        progress bars
 # testing         the conformance suite, for authors of other stores
+# history         undo and redo
+#   fourth floor
+# adapters        encore in the terms of other libraries: Qt
 #   roof
 # cli             the `encore` command
+# examples        applications to run, read and copy from
 #
 # Imports point down only, and never to a neighbour on the same floor.
 

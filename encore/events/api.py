@@ -17,6 +17,7 @@ from encore.events.progress_events import (
     ProgressStartEvent,
     ProgressStepEvent,
 )
+from encore.events.progress_model import ProgressModel
 
 __all__ = [
     "BaseEvent",
@@ -28,6 +29,7 @@ __all__ = [
     "ProgressEndEvent",
     "ProgressEvent",
     "ProgressManager",
+    "ProgressModel",
     "ProgressStartEvent",
     "ProgressStepEvent",
     "get_event_manager",

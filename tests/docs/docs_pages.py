@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib
 import io
 import os
 import re
@@ -24,7 +25,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -38,12 +42,23 @@ _FILE = re.compile(r"# file: (\S+)\n")
 _PRINTS = re.compile(r"# prints (.*)$", re.MULTILINE)
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _SECONDS = 600  # for a command; one of them is the whole conformance suite
+_FOR_WINDOWS = ("encore.adapters.qt", "encore.examples.lab_notebook")
 RUNNABLE = ("python", "pycon", "console")
 
 
 def name_of(page: Path) -> str:
     """The name of a page for people: its path from the root of the repository."""
     return page.relative_to(ROOT).as_posix()
+
+
+def load(module: str) -> ModuleType:
+    """Import a module of encore; skip the test if it is for Qt or Tk, and these are missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        if not module.startswith(_FOR_WINDOWS):
+            raise
+        pytest.skip(f"{module} cannot be loaded here: {error}")
 
 
 @dataclass(frozen=True, slots=True)

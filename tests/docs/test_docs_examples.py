@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import doctest
-import importlib
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docs_pages import PAGES, ROOT, Block, Runner, blocks_of, name_of
+from docs_pages import PAGES, ROOT, Block, Runner, blocks_of, load, name_of
 
 import encore
 from encore.events.api import EventManager, set_event_manager
@@ -43,7 +42,7 @@ def test_page_runs(page: Path) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_run(name: str) -> None:
-    module = importlib.import_module(name)
+    module = load(name)
     complaints: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS, verbose=False)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module):
