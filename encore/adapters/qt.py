@@ -203,7 +203,7 @@ class HistoryListModel(QAbstractListModel):
         self._history = history
         self._beginning = beginning
         self._steps = history.steps
-        manager = history.stores[0].event_manager
+        manager = history.event_manager
         manager.connect(
             HistoryChangedEvent, self._refresh, filter={"source": history}, dispatch=dispatch
         )

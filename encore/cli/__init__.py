@@ -7,7 +7,11 @@
 `listing`      ls, info, query
 `reading`      get, cat
 `writing`      put, rm, meta
+`undoing`      undo, redo
+`past`         log, show, at
+`checking`     check
 `explaining`   explain
+`recording`    steps in the history of what is written
 `stores`       opening for reading and for writing; cleaning up after a failure
 `interrupts`   Ctrl-C and its kin
 `output`       standard output: keys, JSON, sizes

@@ -24,6 +24,7 @@ from encore.cli.output import (
     write_json,
     write_line,
 )
+from encore.cli.recording import add_history, recorded, typed
 from encore.cli.stores import (
     Target,
     check_apart,
@@ -101,27 +102,30 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="a transaction for every N keys instead of one for all of them",
     )
     add_durability(parser)
+    add_history(parser)
     add_dry_run(parser)
     add_json(parser, "print the result as a JSON object")
     add_quiet(parser, "print nothing, and draw no progress bars")
 
 
 def copy(args: argparse.Namespace) -> None:
-    result, seconds = _run(args, copy_store, overwrite=not args.skip)
+    result, seconds = _run(args, "copy", copy_store, overwrite=not args.skip)
     _report(args, "copied", result, seconds)
 
 
 def sync(args: argparse.Namespace) -> None:
-    result, seconds = _run(args, sync_stores, delete=args.delete, compare=args.compare)
+    options = {"delete": args.delete, "compare": args.compare}
+    result, seconds = _run(args, "sync", sync_stores, **options)
     _report(args, "synced", result, seconds)
 
 
 def _run(
-    args: argparse.Namespace, work: Callable[..., CopyResult], **options: Any
+    args: argparse.Namespace, command: str, work: Callable[..., CopyResult], **options: Any
 ) -> tuple[CopyResult, float]:
     began = time.monotonic()
+    label = f"{command} {typed(args.source)} -> {typed(args.target)}"
     with (
-        _opened_pair(args, deleting=options.get("delete", False)) as (source, target),
+        _opened_pair(args, label, deleting=options.get("delete", False)) as (source, target),
         ProgressDisplay(mode="off" if args.quiet else None),
     ):
         arguments = {
@@ -137,13 +141,13 @@ def _run(
             target.left = "keeps the batches that were complete"
             result = work(source, target.store, transaction=args.batch, **arguments)
         else:
-            result = _at_once(target, lambda: work(source, target.store, **arguments))
+            result = _at_once(target, label, lambda: work(source, target.store, **arguments))
     return result, time.monotonic() - began
 
 
 @contextmanager
 def _opened_pair(
-    args: argparse.Namespace, *, deleting: bool
+    args: argparse.Namespace, label: str, *, deleting: bool
 ) -> Iterator[tuple[AbstractStore, Target]]:
     """The two stores; for a dry run a target that is only read, or stands in for a missing one."""
     source_at, target_at = parse_address(args.source), parse_address(args.target)
@@ -151,7 +155,10 @@ def _opened_pair(
     with opened_source(source_at) as source:
         check_not_overwritten(source, source_at, target_at)
         if not args.dry_run:
-            with opened_target(target_at, durability=args.durability) as target:
+            with (
+                opened_target(target_at, durability=args.durability) as target,
+                recorded(args, target.store, label, is_copy=True),
+            ):
                 yield source, target
         elif target_at.exists():
             with opened_source(target_at) as store:
@@ -161,9 +168,9 @@ def _opened_pair(
                 yield source, Target(store, target_at)
 
 
-def _at_once(target: Target, work: Callable[[], CopyResult]) -> CopyResult:
+def _at_once(target: Target, label: str, work: Callable[[], CopyResult]) -> CopyResult:
     """Work in a transaction, and know afterwards whether it was committed."""
-    context = target.store.transaction("Copy from the command line")
+    context = target.store.transaction(label)
     try:
         with context:
             return work()

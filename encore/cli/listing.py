@@ -17,6 +17,7 @@ from encore.cli.output import (
 )
 from encore.cli.stores import opened_source
 from encore.config import parse_address
+from encore.storage.abstract_store import AbstractStore
 from encore.storage.metadata import encode_metadata
 
 
@@ -30,25 +31,35 @@ def add_ls(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "prefix", metavar="PREFIX", nargs="?", default="", help="only keys that begin with this"
     )
+    add_ls_options(parser)
+    parser.set_defaults(run=ls)
+
+
+def add_ls_options(parser: argparse.ArgumentParser) -> None:
+    """Add what `list_keys` looks at."""
     parser.add_argument(
         "-l", "--long", action="store_true", help="sizes in bytes and times of change, too"
     )
     add_json(parser, "a JSON object for each key: key, size, modified (seconds, UTC), token")
-    parser.set_defaults(run=ls)
 
 
 def ls(args: argparse.Namespace) -> None:
     with opened_source(parse_address(args.store)) as store:
-        if args.json:
-            for entry in store.entries(args.prefix):
-                write_json(entry._asdict())
-        elif args.long:
-            for key, size, modified, _token in store.entries(args.prefix):
-                shown = "?" if size is None else f"{size:,}"
-                write_line(f"{shown:>15}  {time_text(modified)}  {printable(key)}")
-        else:
-            for key in store.keys(args.prefix):
-                write_key(key)
+        list_keys(store, args.prefix, args)
+
+
+def list_keys(store: AbstractStore, prefix: str, args: argparse.Namespace) -> None:
+    """Print the keys of a store that begin with ``prefix``, as the options say."""
+    if args.json:
+        for entry in store.entries(prefix):
+            write_json(entry._asdict())
+    elif args.long:
+        for key, size, modified, _token in store.entries(prefix):
+            shown = "?" if size is None else f"{size:,}"
+            write_line(f"{shown:>15}  {time_text(modified)}  {printable(key)}")
+    else:
+        for key in store.keys(prefix):
+            write_key(key)
 
 
 def add_info(parser: argparse.ArgumentParser) -> None:

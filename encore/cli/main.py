@@ -41,6 +41,12 @@ COMMANDS = {
     "info": ("listing", "say what a store is and how much it holds"),
     "meta": ("writing", "show or change the metadata of a key"),
     "query": ("listing", "find keys by their metadata"),
+    "log": ("past", "list the steps that can be undone"),
+    "undo": ("undoing", "take back what a command did: encore undo STORE"),
+    "redo": ("undoing", "do again what was undone"),
+    "show": ("past", "say what a step changed"),
+    "at": ("past", "list or read what was there after a step"),
+    "check": ("checking", "look for damage and what crashes have left, and mend it"),
     "explain": ("explaining", "say which stores a configuration builds, and what they promise"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import IO
 
 from encore.cli.arguments import add_quiet, add_store
@@ -61,11 +62,16 @@ def add_cat(parser: argparse.ArgumentParser) -> None:
 
 def cat(args: argparse.Namespace) -> None:
     with opened_source(parse_address(args.store)) as store:
-        for key in args.keys:
-            if not store.exists(key):
-                raise KeyNotFoundError(f"there is no key {key!r} in {args.store}", key=key)
-        for key in args.keys:
-            _send(store, key, stdout())
+        print_values(store, args.keys, args.store)
+
+
+def print_values(store: AbstractStore, keys: Sequence[str], name: str) -> None:
+    """Write the data of keys to standard output; of none if one is missing in ``name``."""
+    for key in keys:
+        if not store.exists(key):
+            raise KeyNotFoundError(f"there is no key {key!r} in {name}", key=key)
+    for key in keys:
+        _send(store, key, stdout())
 
 
 def _send(store: AbstractStore, key: str, sink: IO[bytes]) -> None:

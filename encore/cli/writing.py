@@ -16,6 +16,7 @@ from encore.cli.arguments import (
 )
 from encore.cli.fields import format_field, parse_fields
 from encore.cli.output import count_text, stdin, write_json, write_key, write_line
+from encore.cli.recording import add_history, label_of, recorded
 from encore.cli.stores import opened_source, opened_target
 from encore.config import parse_address
 from encore.errors import KeyNotFoundError, StoreError
@@ -41,6 +42,7 @@ def add_put(parser: argparse.ArgumentParser) -> None:
         help="a field of metadata, once for each; VALUE is JSON if it reads as JSON, or text",
     )
     add_durability(parser)
+    add_history(parser)
     add_quiet(parser)
     parser.set_defaults(run=put)
 
@@ -53,6 +55,7 @@ def put(args: argparse.Namespace) -> None:
     with (
         data as stream,
         opened_target(address, durability=args.durability) as target,
+        recorded(args, target.store, f"put {args.key}"),
         ProgressDisplay(mode="off" if args.quiet else None),
     ):
         before = _token(target.store, args.key)
@@ -81,6 +84,7 @@ def add_rm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--missing-ok", action="store_true", help="keys may be missing")
     add_dry_run(parser)
     add_durability(parser)
+    add_history(parser)
     add_json(parser, "print the number of removed keys as a JSON object")
     add_quiet(parser, "print nothing")
     parser.set_defaults(run=rm)
@@ -97,9 +101,12 @@ def rm(args: argparse.Namespace) -> None:
         with opened_source(address) as store:
             _preview(args, store, prefix)
         return
+    where = " --all" if args.all else "" if prefix is None else f" --prefix {prefix}"
+    label = label_of(f"rm{where}", args.keys)
     with (
         opened_target(address, create=False, durability=args.durability) as target,
-        target.store.transaction("Remove from the command line"),
+        recorded(args, target.store, label),
+        target.store.transaction(label),
     ):
         store = target.store
         count = 0
@@ -149,6 +156,7 @@ def add_meta(parser: argparse.ArgumentParser) -> None:
         help="drop this field; once for each",
     )
     add_durability(parser)
+    add_history(parser)
     add_json(parser, "show the metadata as a JSON object")
     parser.set_defaults(run=meta)
 
@@ -167,9 +175,12 @@ def meta(args: argparse.Namespace) -> None:
             for name, value in metadata.items():
                 write_line(format_field(name, value))
         return
+    # Names only: a value may be a secret, and a label is read by more eyes than metadata.
+    label = label_of("meta", [args.key, *args.delete, *fields])
     with (
         opened_target(address, create=False, durability=args.durability) as target,
-        target.store.transaction("Change metadata from the command line"),
+        recorded(args, target.store, label),
+        target.store.transaction(label),
     ):
         metadata = target.store.get_metadata(args.key)
         for name in args.delete:

@@ -83,7 +83,7 @@ class HistoryAction(ABC):
             Ends it.
         """
         history = self.history
-        manager = history.stores[0].event_manager
+        manager = history.event_manager
 
         def changed(event: HistoryChangedEvent) -> None:
             callback()

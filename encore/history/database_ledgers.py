@@ -84,13 +84,6 @@ class HashdirLedger(SqlLedger):
                 record = (value.token, value.created, value.modified, value.size)
                 self._execute(sql.GIVE_RECORD, (*record, value.metadata_text, *place))
 
-    def unneeded(self, garbage: list[Any]) -> list[Any]:
-        return [
-            (is_new, place)
-            for is_new, place in garbage
-            if is_new or not self._execute(sql.HAS_VERSION, place).fetchone()
-        ]
-
     def _data(self, key: str, size: int, blob: int | None) -> bytes | None:
         if blob is None:
             return None

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 from encore.errors import HistoryError
-from encore.history.recorder import Policy
+from encore.history.policy import Policy
 from encore.history.steps import State, Step, Summary
-from encore.history.travelling import OnConflict, Traveller
+from encore.history.travelling import OnConflict, Traveller, check_way
 from encore.history.view import HistoryView
 from encore.storage.template import Store
 
@@ -38,9 +38,9 @@ class History(HistoryView):
     max_age : float, optional
         Seconds. Where a limit is passed the oldest steps go.
     persistent : bool or Store, optional
-        Whether steps are there after a restart. None, as without: where the store itself can keep
-        them, which is in `SqliteStore`, `FilesystemStore` and `HashdirStore`. A store is where
-        they are kept beside any other.
+        Whether steps are there after a restart. None: where the store itself can keep them, which
+        is `SqliteStore`, `FilesystemStore`, `HashdirStore`. False: never, which those with a
+        database cannot do. A store, for this history alone: there, beside any other store.
     scope : iterable of str, optional
         Prefixes of the keys that are followed.
     merge_seconds : float, optional
@@ -91,7 +91,7 @@ class History(HistoryView):
         stores = (store,) if isinstance(store, Store) else tuple(store)
         policy = Policy(max_steps, max_bytes, max_age, merge_seconds, clock)
         super().__init__(stores, persistent, tuple(scope), policy)
-        self._traveller = Traveller(self._timeline, self._recorder, self._check_free)
+        self._traveller = Traveller(self._timeline, self._recorder, self._scopes, self._check_free)
         self._open()
 
     def __repr__(self) -> str:
@@ -100,13 +100,15 @@ class History(HistoryView):
     # -- life -------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        engines = [ledger.store for ledger in self._ledgers]
-        if any(engine._recorder is not None for engine in engines):
+        if any(ledger.store._recorder is not None for ledger in self._ledgers):
             raise HistoryError(f"{self.stores!r} has a history already; close that one first")
+        with ExitStack() as attached:
+            for ledger in self._ledgers:
+                ledger.attach()
+                attached.callback(ledger.detach)
+            attached.pop_all()
         for ledger in self._ledgers:
-            ledger.attach()
-        for engine in engines:
-            engine._recorder = self._recorder
+            ledger.store._recorder = self._recorder
         self._is_open = True
         self._told = self._position()
         policy = self._recorder.policy
@@ -115,8 +117,15 @@ class History(HistoryView):
                 edit.drop_superfluous(policy)
 
     def close(self) -> None:
-        """Stop recording. What is persistent stays; closing twice does nothing."""
+        """Stop recording. What is persistent stays; closing twice does nothing.
+
+        Raises
+        ------
+        HistoryBusy
+            The caller is inside a transaction, or a group is open.
+        """
         if self._is_open:
+            self._check_free()
             self._is_open = False
             for ledger in self._ledgers:
                 ledger.store._recorder = None
@@ -132,9 +141,6 @@ class History(HistoryView):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _is_readonly(self) -> bool:
-        return any(ledger.store.info()["readonly"] for ledger in self._ledgers)
 
     # -- going back and forth ---------------------------------------------------------------------
 
@@ -172,13 +178,15 @@ class History(HistoryView):
             The caller is inside a transaction, a group, or a hook of one.
         """
         self._check_free()
+        check_way(on_conflict)
         if step is not None:
-            return self._undo_one(step)
+            return self._undo_one(step, on_conflict)
         return self._travel("undo", lambda: self._backwards(n), on_conflict)
 
     def redo(self, n: int = 1, *, on_conflict: OnConflict = None) -> tuple[Step, ...]:
         """Do again what was undone last; see `undo`. The key events have ``origin="redo"``."""
         self._check_free()
+        check_way(on_conflict)
         return self._travel("redo", lambda: self._timeline.undone()[: max(n, 0)], on_conflict)
 
     def go_to(self, index: int, *, on_conflict: OnConflict = None) -> tuple[Step, ...]:
@@ -192,7 +200,6 @@ class History(HistoryView):
             A barrier is in between.
         """
         self._check_free()
-        self._timeline.refresh()
         done, count = self.index, len(self._timeline.summaries())
         if not 0 <= index <= count:
             raise IndexError(f"there are {count} steps, and {index} of them cannot be done")
@@ -216,7 +223,7 @@ class History(HistoryView):
         travelled = self._traveller.travel(origin, plan, on_conflict)
         return tuple(self._step(summary, origin == "redo") for summary in travelled)
 
-    def _undo_one(self, step: Step) -> tuple[Step, ...]:
+    def _undo_one(self, step: Step, on_conflict: OnConflict) -> tuple[Step, ...]:
         self._timeline.refresh()
         done = self._timeline.done()
         found = next((summary for summary in done if summary.id == step.id), None)
@@ -225,8 +232,8 @@ class History(HistoryView):
         if found.id <= self._timeline.state.fence:
             raise HistoryError("what lies before a barrier cannot be undone")
         if found is done[-1]:
-            return self.undo()
-        self._traveller.reverse(found)
+            return self.undo(on_conflict=on_conflict)
+        self._traveller.reverse(found, on_conflict)
         return (self._step(found, True),)
 
     # -- what is a step ---------------------------------------------------------------------------
@@ -272,7 +279,6 @@ class History(HistoryView):
         self._check_free()
         with self._traveller.editing() as edit:
             edit.state = change(edit.state, self._timeline.position())
-        self._recorder.stop_merging()
 
     # -- keeping house ----------------------------------------------------------------------------
 
@@ -281,6 +287,7 @@ class History(HistoryView):
         self._check_free()
         with self._traveller.editing() as edit:
             edit.forget(lambda ledger, name: self._scopes[ledger].name(name) == key)
+            self._told = None  # even if only what earlier steps keep is different
 
     def clear(self) -> None:
         """Drop all steps. The content stays as it is, and saved if it was."""

@@ -22,8 +22,9 @@ Only this folder imports this module.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -103,6 +104,7 @@ class Images(ABC):
         # called when it has.
         self.may_append: Callable[[], bool] = _never
         self.appended: Callable[[], None] = _nothing
+        self.clock: Callable[[], float] = time.time
 
     @property
     def size(self) -> int:
@@ -120,10 +122,6 @@ class Images(ABC):
     @abstractmethod
     def keys(self, step: int) -> list[str]:
         """The keys of a step, in order."""
-
-    @abstractmethod
-    def touched_later(self, step: int) -> bool:
-        """Whether a later step that is done has a key of this one."""
 
     @abstractmethod
     def image(self, key: str, step: int) -> tuple[bool, Value | None]:
@@ -169,7 +167,7 @@ class Ledger(Images):
 
     def next_id(self, context: Any) -> int:
         """An id that no step of this ledger has had."""
-        return max(next(reversed(self.steps), 0), self.state.base) + 1
+        return max(next(reversed(self.steps), 0), self.state.base, self.state.last) + 1
 
     @abstractmethod
     def capture(self, context: Any, step: int) -> Captured:
@@ -188,8 +186,8 @@ class Ledger(Images):
         """
 
     @abstractmethod
-    def settle(self, context: Any, step: int, contents: Mapping[str, bytes]) -> None:
-        """Give keys other data than the exchange gave them, and expect that from now on."""
+    def settle(self, step: int, keys: Iterable[str]) -> None:
+        """Expect from now on what the transaction has under these keys of an exchanged step."""
 
     @abstractmethod
     def write(self, edit: Edit) -> None:
@@ -197,13 +195,13 @@ class Ledger(Images):
 
     def apply(self, edit: Edit) -> None:
         """Know what an edit says."""
-        for step in edit.drop:
-            self.steps.pop(step, None)
-        for step, summary in edit.put.items():
-            is_late = step not in self.steps and step < next(reversed(self.steps), 0)
-            self.steps[step] = summary
-            if is_late:
-                self.steps = dict(sorted(self.steps.items()))
+        # In a new dictionary, since others may be looking through this one.
+        steps = {step: old for step, old in self.steps.items() if step not in edit.drop}
+        steps.update(edit.put)
+        newest = next(reversed(self.steps), 0)
+        if any(step < newest and step not in self.steps for step in edit.put):
+            steps = dict(sorted(steps.items()))
+        self.steps = steps
         self.state = edit.state
 
     @abstractmethod

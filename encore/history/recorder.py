@@ -13,68 +13,14 @@ The order of things, all of it in the transaction that is about to commit::
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from encore.history.ledger import Edit, Ledger
+from encore.history.policy import Policy
+from encore.history.scope import Scope
 from encore.history.steps import LOST, NAMED, NOTHING, Captured, Summary, label_of
 from encore.history.timeline import Timeline
-
-
-@dataclass(slots=True)
-class Policy:
-    """How much is kept, and what is merged.
-
-    Attributes
-    ----------
-    max_steps, max_bytes : int or None
-    max_age : float or None
-        Seconds.
-    merge_seconds : float
-    clock : callable
-        Returns seconds since the epoch.
-    """
-
-    max_steps: int | None
-    max_bytes: int | None
-    max_age: float | None
-    merge_seconds: float
-    clock: Callable[[], float]
-
-    @property
-    def is_simple(self) -> bool:
-        """Whether steps go by their number only."""
-        return self.max_bytes is None and self.max_age is None
-
-    def has_room(self, count: int) -> bool:
-        """Whether one more step than ``count`` makes none superfluous."""
-        return self.max_steps is None or count < self.max_steps + self._spare
-
-    @property
-    def _spare(self) -> int:
-        # Dropping one at a time costs as much as recording.
-        return 0 if self.max_steps is None else self.max_steps // 32
-
-    def superfluous(self, steps: Sequence[Summary]) -> list[int]:
-        """The ids of the oldest steps that are more than is to be kept."""
-        count = len(steps)
-        if self.is_simple and self.has_room(count - 1):
-            return []
-        size = 0 if self.max_bytes is None else sum(step.size for step in steps)
-        oldest = None if self.max_age is None else self.clock() - self.max_age
-        gone = []
-        for step in steps:
-            is_over = (
-                (self.max_steps is not None and count > self.max_steps)
-                or (self.max_bytes is not None and size > self.max_bytes)
-                or (oldest is not None and step.time < oldest)
-            )
-            if not is_over:
-                break
-            gone.append(step.id)
-            count, size = count - 1, size - step.size
-        return gone
 
 
 class _Local(threading.local):
@@ -106,6 +52,7 @@ class StepRecorder:
     ----------
     timeline : Timeline
     policy : Policy
+    scopes : mapping of Ledger to Scope
     changed : callable
         Called after each change of the history, when everybody has been told of the commit.
 
@@ -114,8 +61,15 @@ class StepRecorder:
     *Threads*: any.
     """
 
-    def __init__(self, timeline: Timeline, policy: Policy, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        policy: Policy,
+        scopes: Mapping[Ledger, Scope],
+        changed: Callable[[], None],
+    ) -> None:
         self._timeline = timeline
+        self._scopes = scopes
         self._ledger_of = {ledger.store: ledger for ledger in timeline.ledgers}
         self.policy = policy
         self._changed = changed
@@ -124,9 +78,11 @@ class StepRecorder:
         self.groups: list[str] = []
         self._group_step: int | None = None
         self._may_merge = False
+        self._room = policy.room
         if len(timeline.ledgers) == 1 and policy.is_simple:
             timeline.ledgers[0].may_append = self._may_append
             timeline.ledgers[0].appended = self._appended
+            timeline.ledgers[0].clock = policy.clock
 
     # -- what transactions tell -------------------------------------------------------------------
 
@@ -145,6 +101,8 @@ class StepRecorder:
             self._lose_saved(contexts)
             return
         with self.lock:
+            for context in contexts:
+                self._ledger_of[context._store].refresh()
             step = self._timeline.last_id() + 1
             captured = {
                 ledger: ledger.capture(context, step)
@@ -159,6 +117,7 @@ class StepRecorder:
     def passed(self, context: Any) -> None:
         """See `Recorder`."""
         self._ledger_of[context._store].passed()
+        self.local.is_travelling = False  # who listens may write now, and that is to be recorded
         self.local.is_finishing = True
 
     def committed(self, context: Any) -> None:
@@ -177,11 +136,10 @@ class StepRecorder:
 
     def _may_append(self) -> bool:
         """Whether a lone write would be a new step, and nothing else would change."""
-        local = self.local
-        if self.groups or local.suspended or local.is_travelling:
+        local, ledger = self.local, self._timeline.ledgers[0]
+        if self.groups or local.suspended or local.is_travelling or ledger.state.undone:
             return False
-        ledger = self._timeline.ledgers[0]
-        return not ledger.state.undone and self.policy.has_room(len(ledger.steps) + ledger.unread)
+        return len(ledger.steps) + ledger.unread < self._room
 
     def _appended(self) -> None:
         self._may_merge = False
@@ -213,7 +171,9 @@ class StepRecorder:
         """Something is changed that no step knows of: the content is not what was saved."""
         for context in contexts:
             ledger = self._ledger_of[context._store]
-            ledger.write(Edit(ledger.state._replace(saved=LOST)))
+            ledger.refresh()
+            if ledger.state.saved is not LOST:
+                ledger.write(Edit(ledger.state._replace(saved=LOST)))
 
     def _add(self, step: int, captured: dict[Ledger, Captured], context: Any) -> None:
         timeline, options = self._timeline, context.options or {}
@@ -230,23 +190,22 @@ class StepRecorder:
             0,
             0,
         )
+        parts = {ledger: part for ledger, part in captured.items() if part.count}
         into = self._merges_into(done, new)
         if into is not None:
-            captured = {
-                ledger: ledger.merge(context, into.id, step) if part.count else part
-                for ledger, part in captured.items()
-            }
+            parts = {ledger: ledger.merge(context, into.id, step) for ledger in parts}
             new = new._replace(id=into.id, label=into.label, verb=into.verb, meta=into.meta)
             done = done[:-1]
-        total = self._total(captured, into)
-        changed = [ledger for ledger in captured if captured[ledger].count]
+        total = self._total(parts, into)
+        gone = tail
         if total.count:
-            new = _labelled(new, total)
+            new = self._labelled(new, total, parts)
             done = [*done, new._replace(size=total.size)]
-        gone = [*tail, *([into.id] if into is not None and not total.count else [])]
+        elif into is not None:
+            gone = [*tail, into.id]
         self._group_step = new.id if self.groups else None
         self._may_merge = total.count > 0
-        self._write(captured, changed, new, gone, done)
+        self._write(captured, parts, new, gone, done)
 
     def _merges_into(self, done: list[Summary], new: Summary) -> Summary | None:
         """The step of which the new one becomes a part, if any."""
@@ -262,46 +221,53 @@ class StepRecorder:
         is_open = last.id not in (state.saved, state.fence)
         return last if is_same and is_soon and is_open else None
 
-    def _total(self, captured: dict[Ledger, Captured], into: Summary | None) -> Captured:
+    def _total(self, parts: dict[Ledger, Captured], into: Summary | None) -> Captured:
         """What the step has in all stores."""
-        total = NOTHING
-        for part in captured.values():
-            total = total + part
+        total = sum(parts.values(), NOTHING)
         if into is not None:
             for ledger in self._timeline.ledgers:
-                if ledger not in captured and into.id in ledger.steps:
+                if ledger not in parts and into.id in ledger.steps:
                     kept = ledger.steps[into.id]
                     total = total + Captured(kept.key_count, kept.size, 0, "")
         return total
 
+    def _labelled(self, step: Summary, total: Captured, parts: Collection[Ledger]) -> Summary:
+        """A step with a label: the one it was given, or one made from what it does."""
+        if step.label and not step.verb:
+            return step
+        count = total.count
+        if len(parts) > 1:  # a store made of stores may have written one key to several
+            names = {
+                (self._scopes[ledger].owner, self._scopes[ledger].name(key))
+                for ledger in parts
+                for key in ledger.keys(step.id)
+            }
+            count = len(names)
+        return step._replace(label=label_of(total.verb, count, total.key), verb=total.verb)
+
     def _write(
         self,
-        captured: dict[Ledger, Captured],
-        changed: list[Ledger],
+        captured: Collection[Ledger],
+        parts: dict[Ledger, Captured],
         new: Summary,
         gone: list[int],
         done: list[Summary],
     ) -> None:
         """Write down the step, and what goes for it, in each store that is changed."""
         state = self._timeline.state._replace(undone=0)
-        if state.saved in gone:
-            state = state._replace(saved=LOST)
+        if gone:
+            saved = LOST if state.saved in gone else state.saved
+            state = state._replace(saved=saved, last=max(state.last, *gone))
         old = self.policy.superfluous(done)
         if old:
             saved = LOST if state.saved is None or state.saved < old[-1] else state.saved
             state = state._replace(base=old[-1], saved=saved)
-        for ledger, part in captured.items():
-            drop = [step for step in (*gone, *old) if step in ledger.steps or step == new.id]
-            put = {}
-            if ledger in changed and new.id not in drop:
+        for ledger in captured:
+            stale = self._timeline.stale(ledger) if len(self._ledger_of) > 1 else []
+            drop = [step for step in (*gone, *old, *stale) if step in ledger.steps]
+            part, put = parts.get(ledger), {}
+            if part is not None and part.count and new.id not in old:
                 put[new.id] = new._replace(key_count=part.count, size=part.size)
-            elif new.id in ledger.steps and new.id not in drop:
-                drop.append(new.id)  # merging has left nothing of it here
+            elif part is not None and new.id not in drop:
+                drop.append(new.id)  # it is more than is kept, or merging has left nothing of it
             ledger.write(Edit(state, put, drop))
-
-
-def _labelled(step: Summary, total: Captured) -> Summary:
-    """A step with a label: the one it was given, or one made from what it does."""
-    if step.label and not step.verb:
-        return step
-    return step._replace(label=label_of(total.verb, total.count, total.key), verb=total.verb)

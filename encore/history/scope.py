@@ -21,12 +21,21 @@ class Scope:
     Parameters
     ----------
     store : Store
-        As it was given to the history.
+        Through which it is seen: the one given to the history, or where that is made of several
+        stores, the engine.
+    owner : Store
+        The one given to the history.
     prefixes : iterable of str
         Of the keys that are followed, as ``store`` has them.
+
+    Attributes
+    ----------
+    store, owner : Store
     """
 
-    def __init__(self, store: Any, prefixes: Iterable[str]) -> None:
+    def __init__(self, store: Any, owner: Any, prefixes: Iterable[str]) -> None:
+        self.store = store
+        self.owner = owner
         self._prefixes = tuple(prefixes)
         chain = []
         while isinstance(store, WrapperStore):

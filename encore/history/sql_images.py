@@ -13,6 +13,7 @@ from typing import Any
 from encore.history import statements as sql
 from encore.history.ledger import Conflict, Ledger
 from encore.history.steps import State, Summary
+from encore.storage.backends.sqlite.history_tables import OBJECTS
 from encore.storage.values import Value
 
 
@@ -27,20 +28,32 @@ class SqlImages(Ledger):
     def __init__(self, store: Any, follows: Callable[[str], bool] | None) -> None:
         super().__init__(store, follows)
         self._revision = -1
+        self._tables_are_there = False
         self._last = 0  # the greatest id that a step has had
 
+    def _has_tables(self) -> bool:
+        """Whether the tables are there, for the caller: they are made with the first step."""
+        if not self._tables_are_there:
+            found = {name for (name,) in self._execute(sql.FOUND)} >= OBJECTS.keys()
+            if not found or self.store._context() is not None:
+                return found  # what the open transaction has made may go again
+            self._tables_are_there = True
+        return True
+
     def refresh(self) -> None:
+        if not self._has_tables():
+            return
         last, revision = self._execute(sql.LAST_STEP).fetchone() or (0, -1)
-        if revision != self._revision or last < next(reversed(self.steps), 0):
-            self.steps = {}
+        steps, known = self.steps, next(reversed(self.steps), 0)
+        if revision != self._revision or last < known:
+            steps, known = {}, 0
             *state, self._revision = self._execute(sql.STATE).fetchone() or (*State(), -1)
             self.state = State(*state)
-        known = next(reversed(self.steps), 0)
-        if last > known:
-            after = (known, sql.images_of(known)[1])
-            for row in self._execute(sql.STEPS, after).fetchall():
-                self.steps[row[0]] = Summary._make((*row[:5], json.loads(row[5]), *row[6:]))
-        self._last, self.unread = max(last, self.state.base), 0
+        if last > known or not known:
+            rows = self._execute(sql.STEPS, (known,)).fetchall()
+            # In a new dictionary, since others may be looking through this one.
+            self.steps = {**steps, **{row[0]: _summary(row) for row in rows}}
+        self._last, self.unread = max(last, self.state.base, self.state.last), 0
 
     def _execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         return self.store._execute(statement, parameters)  # type: ignore[no-any-return]
@@ -51,14 +64,12 @@ class SqlImages(Ledger):
     def keys(self, step: int) -> list[str]:
         return [key for (key,) in self._execute(sql.KEYS, sql.images_of(step))]
 
-    def touched_later(self, step: int) -> bool:
-        end = self.state.undone or sql.END
-        return self._execute(sql.TOUCHED_LATER, (*sql.images_of(step), end)).fetchone() is not None
-
     def image(self, key: str, step: int) -> tuple[bool, Value | None]:
         return self._version(self._execute(sql.IMAGE, (key, step)).fetchone())
 
     def around(self, key: str, position: int) -> tuple[bool, Value | None]:
+        if not self._has_tables():
+            return False, None
         undone = self.state.undone or sql.END
         if position < undone:
             row = self._execute(sql.NEXT_IMAGE, (key, position, undone)).fetchone()
@@ -76,6 +87,8 @@ class SqlImages(Ledger):
         raise NotImplementedError
 
     def overrides(self, position: int, prefix: str) -> Iterator[tuple[str, bool]]:
+        if not self._has_tables():
+            return iter(())
         undone = self.state.undone or sql.END
         here, first = sql.images_of(position)[1], sql.images_of(undone)[0]
         if position < undone:
@@ -86,7 +99,9 @@ class SqlImages(Ledger):
         return ((key, bool(there)) for key, there, _ in rows if key.startswith(prefix))
 
     def problems(self) -> list[str]:
-        found = []
+        found: list[str] = []
+        if not self._has_tables():
+            return found
         sizes = {step: there for step, *there in self._execute(sql.SIZES).fetchall()}
         for step, summary in self.steps.items():
             count, size = sizes.pop(step, (0, 0))
@@ -104,3 +119,8 @@ class SqlImages(Ledger):
     def _is_whole(self, row: tuple[Any, ...]) -> bool:
         """Whether the data of a version is all there."""
         raise NotImplementedError
+
+
+def _summary(row: tuple[Any, ...]) -> Summary:
+    meta = {} if row[5] == "{}" else json.loads(row[5])
+    return Summary._make((*row[:5], meta, *row[6:]))

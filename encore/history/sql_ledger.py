@@ -9,135 +9,33 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
 from encore.history import statements as sql
 from encore.history.ledger import COMPARED_BYTES, Edit
-from encore.history.sql_images import SqlImages
+from encore.history.sql_touching import SqlTouching
 from encore.history.steps import NOTHING, Captured
 from encore.storage.backends.sqlite.failures import translate
-from encore.storage.backends.sqlite.history_tables import OBJECTS
-from encore.storage.backends.sqlite.statements import BEGIN, PUT_PLAIN, to_json
-from encore.storage.template import Entry
-from encore.storage.transactions.owners import new_token
 
 
-class _Open(threading.local):
-    """What a ledger knows of the open transaction of the calling thread.
-
-    Attributes
-    ----------
-    step : int
-        Whose images are being taken; 0: none have been.
-    last : int
-        The id that an image was given last.
-    has_written : bool
-        Whether steps and state say what is not committed yet.
-    """
-
-    step = 0
-    last = 0
-    has_written = False
-
-
-class SqlLedger(SqlImages):
+class SqlLedger(SqlTouching):
     """The part of a history that is in a store's own database.
 
     The parameters are those of `Ledger`.
     """
 
-    def __init__(self, store: Any, follows: Callable[[str], bool] | None) -> None:
-        super().__init__(store, follows)
-        self._open = _Open()
-
     # -- life -------------------------------------------------------------------------------------
 
     def attach(self) -> None:
-        store = self.store
-        store.connect()
-        found = {name for (name,) in self._execute(sql.FOUND)}
-        if not store.info()["readonly"]:
-            if not found >= OBJECTS.keys():
-                with store._new_context(quiet=True):
-                    for name, statement in OBJECTS.items():
-                        if name not in found:
-                            self._execute(statement)
-                    self._execute(sql.FIRST_STATE)
-            store._remembering = self
-        elif not found:
-            return
+        self.store.connect()
         self.refresh()
+        if not self.store.info()["readonly"]:
+            self.store._remembering = self
 
     def detach(self) -> None:
         self.store._remembering = None
-
-    # -- what the store tells while it writes -----------------------------------------------------
-
-    def _begin(self) -> int:
-        """The step whose images are being taken."""
-        if not self._open.step:
-            self.refresh()
-            self._open.step = step = self.next_id(None)
-            self._open.last = sql.images_of(step)[0]
-        return self._open.step
-
-    def touch(self, key: str) -> None:
-        if self.follows is None or self.follows(key):
-            step = self._open.step or self._begin()
-            self._open.last += 1
-            self._execute(sql.TOUCH, (self._open.last, step, key, key))
-
-    def touch_many(self, keys: Iterable[str]) -> None:
-        wanted = [*keys] if self.follows is None else [*filter(self.follows, keys)]
-        step, first = self._begin(), self._open.last + 1
-        self._execute(sql.TOUCH_MANY, (first, step, to_json(wanted)))
-        self._open.last += len(wanted)
-
-    def touch_range(self, start: str, stop: str | None) -> None:
-        if self.follows is not None:
-            self.touch_many(self.store._scan(start, None))
-            return
-        bounds = (start,) if stop is None else (start, stop)
-        statement = sql.TOUCH_RANGE if stop is None else sql.TOUCH_BOUNDED
-        step = self._begin()
-        self._execute(statement, (self._open.last, step, *bounds))
-        (last,) = self._execute(sql.LAST_IMAGE, sql.images_of(step)).fetchone()
-        self._open.last = max(last, self._open.last)
-
-    def put_alone(self, key: str, data: bytes, text: str) -> bool:
-        if not self.may_append() or (self.follows is not None and not self.follows(key)):
-            return False
-        store, step, token, now = self.store, self._last + 1, new_token(), time.time()
-        connection = store._connection()
-        row = (step << sql.STEP_BITS, step, key, token, now, key, self._revision, data, text)
-        try:
-            connection.execute(BEGIN)
-            try:
-                # Nothing is taken where there is more to do: large data, or nothing to change, or
-                # another process has been here.
-                if connection.execute(sql.TAKE_ALONE, row).rowcount == 1:
-                    record = (key, token, now, now, len(data), text, data)
-                    connection.execute(PUT_PLAIN, record)
-                    connection.execute("COMMIT")
-                    self._last, self.unread = step, self.unread + 1
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        except sqlite3.IntegrityError:
-            return False  # another process has made a step meanwhile
-        except sqlite3.Error as error:
-            raise translate(error, store, "put", key) from error
-        if self._last != step:
-            return False
-        self.appended()
-        return True
-
-    def unneeded(self, garbage: list[Any]) -> list[Any]:
-        return [blob for blob in garbage if not self._execute(sql.HAS_BLOB, (blob,)).fetchone()]
 
     # -- in a transaction -------------------------------------------------------------------------
 
@@ -153,12 +51,20 @@ class SqlLedger(SqlImages):
         """Give the images of a step to another."""
         self._execute(sql.RENUMBER, (distance, to, *sql.images_of(step)))
 
-    def _compare(self, step: int) -> Captured:
-        """Keep of a step's images those that differ from the records, and know the records."""
+    def _compare(self, step: int, *, is_merged: bool = False) -> Captured:
+        """Keep of a step's images those that differ from the records, and know the records.
+
+        Where two steps have been merged, a key that somebody else has changed stays in conflict.
+        """
         rows = self._execute(sql.COMPARE, sql.images_of(step)).fetchall()
         count = size = removed = 0
         key = ""
-        for number, key_here, before, after, blob, new_blob, bytes_here, like, same in rows:
+        for row in rows:
+            number, key_here, before, after, blob, new_blob, bytes_here, like, same, *was = row
+            if is_merged and was[0] != after:
+                count, size, removed = count + 1, size + was[1], removed + (was[0] is None)
+                key = key_here
+                continue
             if before == after or (
                 like
                 and bytes_here is not None
@@ -172,7 +78,9 @@ class SqlLedger(SqlImages):
             removed += after is None
             if bytes_here and (blob is None or blob != new_blob):
                 size += bytes_here
-        if len(rows) == 1 and count:
+        if is_merged:
+            self._execute(sql.EXPECT_MERGED, sql.images_of(step))
+        elif len(rows) == 1 and count:
             self._execute(sql.EXPECT_ONE, (rows[0][3], size, rows[0][0]))
         elif count:
             self._execute(sql.EXPECT, sql.images_of(step))
@@ -195,10 +103,12 @@ class SqlLedger(SqlImages):
         self._execute(sql.DROP_IMAGE, (number,))
         if before != after:
             self._execute(sql.RETARGET, (after, key, before))
+            self._execute(sql.RETARGET_ALONE, (after, key, before))
         if blob is not None and blob != new_blob:
             self.store._drop(key, blob)
 
     def merge(self, context: Any, into: int, step: int) -> Captured:
+        self._unpack(into)
         old, new = sql.images_of(into), sql.images_of(step)
         self._execute(sql.ADOPT_EXPECTATION, (*old, *new))
         blobs = self._execute(sql.DOUBLE_BLOBS, (*new, *old)).fetchall()
@@ -207,9 +117,10 @@ class SqlLedger(SqlImages):
         self._move(step, into, last + 1 - new[0])
         for key, blob in blobs:
             self.store._drop(key, blob)
-        return self._compare(into)
+        return self._compare(into, is_merged=True)
 
     def exchange(self, context: Any, step: int, skip: Collection[str]) -> int:
+        self._unpack(step)
         for key in skip:
             self._execute(sql.SKIP, (step, key))
         images = sql.images_of(step)
@@ -225,20 +136,26 @@ class SqlLedger(SqlImages):
         self._execute(sql.UNSKIP, images)
         return self._held(step).size
 
-    def settle(self, context: Any, step: int, contents: Mapping[str, bytes]) -> None:
-        for key, data in contents.items():
-            self.store._write_content(Entry(key, data, None), data)
+    def _unpack(self, step: int) -> None:
+        """Make an image of the version in the row of a step, if there is one."""
+        self._execute(sql.UNPACK, (step,))
+        self._execute(sql.EMPTY, (step,))
+
+    def settle(self, step: int, keys: Iterable[str]) -> None:
+        for key in keys:
             self._execute(sql.EXPECT_TOKEN, (step, key))
 
     def write(self, edit: Edit) -> None:
+        if not self._has_tables():
+            if edit == Edit(self.state):
+                return
+            self._make_tables()
         for first, last in self._runs(edit.drop):
             images = sql.images_of(first)[0], sql.images_of(last)[1]
             self._drop_blobs(sql.BLOBS, images)
             self._execute(sql.DROP_IMAGES, images)
             self._execute(sql.DROP_STEPS, (first, last))
         for summary in edit.put.values():
-            if summary.id in self.steps:
-                self._execute(sql.GIVE_ROW, sql.images_of(summary.id))
             row = (*summary[:5], json.dumps(summary.meta), *summary[6:])
             self._execute(sql.PUT_STEP, row)
         # A step more is seen by its id; of everything else the revision tells other processes.
@@ -247,7 +164,7 @@ class SqlLedger(SqlImages):
             self._revision += 1
         # Now, since when the commit returns another thread may be writing already.
         self._open.has_written = True
-        self._last = max(self._last, *edit.put, edit.state.base)
+        self._last = max(self._last, *edit.put, edit.state.base, edit.state.last)
         self.apply(edit)
 
     def _runs(self, steps: Collection[int]) -> Iterator[tuple[int, int]]:
@@ -274,6 +191,8 @@ class SqlLedger(SqlImages):
         self.passed()
 
     def forget(self, context: Any, key: str) -> dict[int, Captured]:
+        self._execute(sql.UNPACK_KEY, (key,))
+        self._execute(sql.EMPTY_KEY, (key,))
         steps = [step for (step,) in self._execute(sql.STEPS_OF_KEY, (key,)).fetchall()]
         self._drop_blobs(sql.BLOBS_OF_KEY, (key,))
         self._execute(sql.DROP_KEY, (key,))

@@ -1,118 +1,104 @@
-"""The ledger of a staged store: images in memory, as records whose content the store keeps.
+"""The ledger of a staged store: images in memory, contents where the medium keeps them best.
 
 Staged stores collect what a transaction writes, so all of it is known when the transaction is about
 to commit, and the versions that are replaced are still in place. What is to stay after a restart is
-written to a `Journal` first; `KeptVersions` say how a medium keeps content. ``ledgers`` imports
-this module.
+written to a `Journal` first. ``ledgers`` imports this module.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+import logging
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
-from encore.history.ledger import COMPARED_BYTES, Conflict, Edit, Ledger
+from encore.history.images import Image, KeyImages, captured, contents
+from encore.history.journal import Changed, Journal, Told
+from encore.history.ledger import COMPARED_BYTES, Edit, Ledger
+from encore.history.staged_images import StagedImages
 from encore.history.steps import NOTHING, Captured
-from encore.storage.template import Entry, Record
-from encore.storage.transactions.recording import KeptVersions
-from encore.storage.values import Value
+from encore.storage.template import Record
+from encore.storage.transactions.recording import KeptVersions, LastingVersions
+
+_log = logging.getLogger("encore.history")
 
 
-class Image(NamedTuple):
-    """What a step keeps of a key.
-
-    Attributes
-    ----------
-    expect : str or None
-        The token that the store has to have for the exchange; None: no such key.
-    record : Record or None
-        The version, its content as the store keeps it; None: no such key.
-    held : int
-        Bytes that are kept for it alone.
-    skipped : bool
-        Left out when the step was undone.
-    """
-
-    expect: str | None
-    record: Record | None
-    held: int
-    skipped: bool = False
-
-
-Images = dict[str, Image]
-
-
-class Journal(Protocol):
-    """Where the images of a staged ledger are written down."""
-
-    def load(self) -> tuple[Any, ...] | None:
-        """Read what has been written since the last time: see `StagedLedger.refresh`."""
-
-    def append(self, edit: Edit, images: Mapping[int, Images]) -> None:
-        """Write down what the open transaction is about to do; it may still fail."""
-
-    def take_back(self) -> None:
-        """It has failed."""
-
-
-class _Open(threading.local):
-    """What a ledger knows of the open transaction of the calling thread.
-
-    Attributes
-    ----------
-    images : dict of int to Images
-        Of steps that it makes or changes.
-    made, unneeded : list
-        Content to be let go if it is rolled back, and if it is committed.
-    back : dict of str to Record or None
-        What exchanges have put under keys, the content as it was kept.
-    edit : Edit or None
-    """
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.images: dict[int, Images] = {}
-        self.made: list[Any] = []
-        self.unneeded: list[Any] = []
-        self.back: dict[str, Record | None] = {}
-        self.edit: Edit | None = None
-
-
-class StagedLedger(Ledger):
+class StagedLedger(StagedImages, Ledger):
     """The part of a history of a staged store.
 
     Parameters
     ----------
     store, follows
-        See `Ledger`.
+        See `Images`.
+    kept : KeptVersions
+    lasting : LastingVersions, optional
+        The same, if what is kept is to be there after a restart.
     """
 
-    def __init__(self, store: Any, follows: Callable[[str], bool] | None) -> None:
-        super().__init__(store, follows)
-        self._images: dict[int, Images] = {}
-        self._open = _Open()
-        kept = store._kept_versions()
-        assert kept is not None
-        self._kept: KeptVersions = kept
+    def __init__(
+        self,
+        store: Any,
+        follows: Callable[[str], bool] | None,
+        kept: KeptVersions,
+        lasting: LastingVersions | None = None,
+    ) -> None:
+        super().__init__(store, follows, kept)
+        self._lasting = lasting
+        self._journal = None if lasting is None else Journal(lasting.log, self._happened)
+        self.is_persistent = lasting is not None
+
+    # -- life -------------------------------------------------------------------------------------
 
     def attach(self) -> None:
         self.store.connect()
+        if self._lasting is None or not self._lasting.log.exists():
+            return
+        if self.store.info()["readonly"]:
+            self.refresh()
+            return
+        with self.store._new_context(quiet=True):
+            self.refresh()
+            self._lasting.sweep(self._needed())
 
     def detach(self) -> None:
-        pass
+        if self._lasting is None:
+            self._let_go([*self._needed()])
+        self._kept.close()
+
+    def _needed(self) -> set[Any]:
+        """What stands for the contents of all images."""
+        return {kept for images in self._images.values() for kept in contents(images)}
+
+    def refresh(self) -> None:
+        if self._journal is not None:
+            told = self._journal.read(self._told(), self.store._context())
+            if told is not None:
+                self._images, self.steps, self.state = told.images, told.steps, told.state
+
+    def _told(self) -> Told:
+        return Told(self.steps, self._images, self.state)
+
+    def _happened(self, changed: Changed) -> bool:
+        """Whether a transaction was committed, by what the store has now."""
+        tokens = {}
+        for key in changed:
+            record = self.store._peek(key)
+            tokens[key] = None if record is None else record[5]
+        if any(tokens[key] == after for key, (_, after) in changed.items()):
+            return True
+        return all(tokens[key] != before for key, (before, _) in changed.items())
+
+    def pack(self) -> None:
+        if self._lasting is None or self._journal is None or not self._lasting.log.exists():
+            return
+        with self.store._new_context(quiet=True):
+            self.refresh()
+            self._journal.shorten(self._told())
+            self._lasting.sweep(self._needed())
 
     # -- in a transaction -------------------------------------------------------------------------
 
-    def _now(self, step: int) -> Images:
-        """The images of a step as the caller's transaction has them."""
-        found = self._open.images.get(step)
-        return self._images.get(step, {}) if found is None else found
-
     def _keep(self, key: str, record: Record | None) -> Record | None:
-        """A committed record that is about to be replaced, its content kept."""
+        """A record that is about to be replaced, its content kept."""
         if record is None:
             return None
         kept = self._kept.keep(key, record[0])
@@ -120,28 +106,30 @@ class StagedLedger(Ledger):
         return (kept, *record[1:])
 
     def capture(self, context: Any, step: int) -> Captured:
-        images: Images = {}
+        images: KeyImages = {}
         for key, new in self.store._changed().items():
             if self.follows is not None and not self.follows(key):
                 continue
-            old = self.store._lookup(key)
+            old = self.store._peek(key)
             if old is None and new is None:
                 continue
+            self._open.before[key] = None if old is None else old[5]
             if old is not None and new is not None and self._is_same(old, new):
                 self._retarget(key, old[5], new[5])
                 continue
             kept = self._keep(key, old)
-            images[key] = _image(kept, new, self._held(kept, new))
+            expect = None if new is None else new[5]
+            images[key] = Image(expect, kept, self._held(kept, new))
         if not images:
             return NOTHING
         self._open.images[step] = images
-        return _captured(images)
+        return captured(images)
 
     def _is_same(self, old: Record, new: Record) -> bool:
         """Whether two versions have the same metadata and the same data."""
         if old[1] != new[1] or old[2] != new[2]:
             return False
-        if old[0] is new[0]:
+        if old[0] is new[0] or self._kept.is_same(old[0], new[0]):
             return True
         return old[2] <= COMPARED_BYTES and _data(old) == _data(new)
 
@@ -178,12 +166,14 @@ class StagedLedger(Ledger):
                 held = self._held(first.record, live)
                 images[key] = Image(image.expect, first.record, held)
         self._open.images[into] = images
-        return _captured(images)
+        return captured(images)
 
     def _is_back(self, first: Record | None, live: Record | None) -> bool:
         """Whether a key has become what it was before the step."""
-        if first is None or live is None:
+        if first is None or live is None or first[1:3] != live[1:3]:
             return False
+        if self._kept.is_same(first[0], live[0]):
+            return True
         content = self._kept.open(first[0], first[2])
         return self._is_same((content, *first[1:]), live)
 
@@ -191,79 +181,41 @@ class StagedLedger(Ledger):
         if record is not None:
             self._open.unneeded.append(record[0])
 
-    def conflicts(self, step: int) -> list[Conflict]:
-        found = []
-        for key, image in sorted(self._now(step).items()):
-            if not image.skipped:
-                token = self._token(key)
-                if token != image.expect:
-                    found.append(Conflict(key, image.expect, token))
-        return found
-
-    def _token(self, key: str) -> str | None:
-        value = self.store._find(key)
-        if value is None:
-            return None
-        value.close()
-        return value.token  # type: ignore[no-any-return]
-
     def exchange(self, context: Any, step: int, skip: Collection[str]) -> int:
-        images: Images = {}
+        images: KeyImages = {}
         for key, image in self._now(step).items():
             if image.skipped or key in skip:
                 images[key] = image._replace(skipped=key in skip)
             else:
                 images[key] = self._exchange_one(context, key, image)
         self._open.images[step] = images
-        return sum(image.held for image in images.values())
+        return captured(images).size
 
     def _exchange_one(self, context: Any, key: str, image: Image) -> Image:
-        store, back, record = self.store, self._open.back, image.record
+        back, record = self._open.back, image.record
         # What an exchange in this transaction has put there is kept as it was.
-        old = back[key] if key in back else self._keep(key, store._lookup(key))
-        value = store._find(key)
+        if key in back:
+            old = back[key]
+        else:
+            current = self._current(key)
+            self._open.before.setdefault(key, None if current is None else current[5])
+            old = self._keep(key, current)
         if record is not None:
-            store._replace(key, value, (self._kept.content(record[0]), *record[1:]))
-        elif value is not None:
-            store._remove(key, value)
+            content = self._kept.content(record[0], key)
+            self.store._replace(key, None, (content, *record[1:]))
+        elif old is not None:
+            self.store._remove(key, None)
         back[key] = record
         context.note(key, old and old[1], record and record[1])
         expect = None if record is None else record[5]
         return Image(expect, old, self._held(old, record))
 
-    def settle(self, context: Any, step: int, contents: Mapping[str, bytes]) -> None:
+    def settle(self, step: int, keys: Iterable[str]) -> None:
         images = dict(self._open.images[step])
-        for key, data in contents.items():
-            self.store._write_content(Entry(key, data, None), data)
+        for key in keys:
+            self._release(self._open.back.pop(key, None))
             images[key] = images[key]._replace(expect=self._token(key))
         self._open.images[step] = images
-
-    def write(self, edit: Edit) -> None:
-        self._open.edit = edit
-        for step in edit.drop:
-            for image in self._now(step).values():
-                self._release(image.record)
-            self._open.images.pop(step, None)
-
-    def passed(self) -> None:
-        edit = self._open.edit
-        if edit is None:
-            return
-        self.apply(edit)
-        self._images.update(self._open.images)
-        for step in edit.drop:
-            self._images.pop(step, None)
-        for record in self._open.back.values():
-            self._release(record)
-        self._settle(self._open.unneeded)
-
-    def rolled_back(self) -> None:
-        self._settle(self._open.made)
-
-    def _settle(self, contents: list[Any]) -> None:
-        self._open.clear()
-        for content in contents:
-            self._kept.release(content)
 
     def forget(self, context: Any, key: str) -> dict[int, Captured]:
         found = {}
@@ -271,83 +223,72 @@ class StagedLedger(Ledger):
             images = self._now(step)
             if key in images:
                 self._release(images[key].record)
-                self._open.images[step] = rest = {
-                    name: images[name] for name in images if name != key
-                }
-                found[step] = _captured(rest)
+                rest = {name: images[name] for name in images if name != key}
+                self._open.images[step] = rest
+                found[step] = captured(rest)
         return found
 
-    # -- reading ----------------------------------------------------------------------------------
+    # -- the end of it ----------------------------------------------------------------------------
 
-    def keys(self, step: int) -> list[str]:
-        return sorted(self._now(step))
+    def write(self, edit: Edit) -> None:
+        mine = self._open
+        for step in edit.drop:
+            mine.unneeded += contents(self._now(step))
+            mine.images.pop(step, None)
+        mine.edit = edit
+        if self._journal is not None:
+            context = self.store._context()
+            self._journal.append(self._told(), edit, mine.images, self._changes(), context)
+        self._kept.flush()
 
-    def touched_later(self, step: int) -> bool:
-        mine = self._now(step).keys()
-        later = (other for other in self.steps if other > step and self.is_done(other))
-        return any(not mine.isdisjoint(self._now(other)) for other in later)
+    def _changes(self) -> Changed:
+        """The tokens of the keys that the transaction changes, before and after it."""
+        batch = self.store._changed()
+        changes = {}
+        for key, before in self._open.before.items():
+            record = batch.get(key)
+            after = None if record is None else record[5]
+            if key in batch and after != before:
+                changes[key] = (before, after)
+        return changes
 
-    def image(self, key: str, step: int) -> tuple[bool, Value | None]:
-        image = self._now(step).get(key)
-        if image is None or image.skipped:
-            return False, None
-        return True, self._value(image.record)
+    def passed(self) -> None:
+        edit = self._open.edit
+        if edit is None:
+            return
+        self._images.update(self._open.images)
+        self.apply(edit)
+        for step in edit.drop:
+            self._images.pop(step, None)
+        for record in self._open.back.values():
+            self._release(record)
+        unneeded = self._open.unneeded
+        self._open.clear()
+        if self._journal is not None:
+            self._journal.passed(self._told())
+        self._let_go(unneeded)
 
-    def _value(self, record: Record | None) -> Value | None:
-        if record is None:
-            return None
-        content = self._kept.open(record[0], record[2])
-        return Value.of(content, *record[1:])
+    def rolled_back(self) -> None:
+        made = self._open.made
+        self._open.clear()
+        self._let_go(made)
 
-    def _around(self, position: int) -> Iterator[int]:
-        """The steps whose images are what was after a position, those that count first."""
-        if not self.state.undone or position < self.state.undone:
-            return (step for step in list(self.steps) if step > position and self.is_done(step))
-        undone = [step for step in self.steps if step <= position and not self.is_done(step)]
-        return reversed(undone)
-
-    def around(self, key: str, position: int) -> tuple[bool, Value | None]:
-        for step in self._around(position):
-            is_known, value = self.image(key, step)
-            if is_known:
-                return True, value
-        return False, None
-
-    def overrides(self, position: int, prefix: str) -> Iterator[tuple[str, bool]]:
-        found: dict[str, bool] = {}
-        for step in self._around(position):
-            for key, image in self._now(step).items():
-                if key.startswith(prefix) and not image.skipped:
-                    found.setdefault(key, image.record is not None)
-        return iter(sorted(found.items()))
-
-    def problems(self) -> list[str]:
-        found = []
-        for step, summary in self.steps.items():
-            images = self._images.get(step, {})
-            held = sum(image.held for image in images.values())
-            if (summary.key_count, summary.size) != (len(images), held):
-                found.append(
-                    f"step {step} has {len(images)} keys of {held} bytes, "
-                    f"not {summary.key_count} of {summary.size}"
-                )
-        return found
-
-
-def _image(kept: Record | None, live: Record | None, held: int) -> Image:
-    return Image(None if live is None else live[5], kept, held)
-
-
-def _captured(images: Images) -> Captured:
-    held = sum(image.held for image in images.values())
-    removed = sum(image.expect is None for image in images.values())
-    key = next(iter(images), "")
-    return Captured(len(images), held, removed, key)
+    def _let_go(self, kept: list[Any]) -> None:
+        """Let go of contents; those that stay for a fault are swept another time."""
+        try:
+            self._kept.release(kept)
+        except Exception:
+            _log.warning("earlier versions could not be removed yet", exc_info=True)
 
 
 def _data(record: Record) -> bytes:
-    content = record[0]
+    content: Any = record[0]
     if isinstance(content, bytes):
         return content
-    assert content is not None
-    return content.read(0, record[2])
+    if not hasattr(content, "load"):
+        return content.read(0, record[2])  # type: ignore[no-any-return]
+    opened = content.load()
+    try:
+        return opened.read(0, record[2])  # type: ignore[no-any-return]
+    finally:
+        opened.close()

@@ -64,12 +64,15 @@ class State(NamedTuple):
         After which step the content was saved; `LOST` if that cannot be reached.
     fence : int
         This step and those before it cannot be undone.
+    last : int
+        No step gets this id or a smaller one: the greatest of those that have been dropped.
     """
 
     undone: int = 0
     base: int = 0
     saved: int | None = LOST
     fence: int = 0
+    last: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,16 @@ All of it happens in one transaction over the stores concerned, which the record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from encore.errors import UndoConflict
-from encore.history.ledger import Conflict, Edit, Ledger
-from encore.history.recorder import Policy, StepRecorder
+from encore.history.ledger import Edit, Ledger
+from encore.history.past import PastStore, over
+from encore.history.policy import Policy
+from encore.history.recorder import StepRecorder
+from encore.history.scope import Scope
 from encore.history.steps import LOST, State, Summary
 from encore.history.timeline import Timeline
 from encore.storage.template import Entry
@@ -50,7 +53,7 @@ class Editing:
         if not steps:
             return
         self._dropped += steps
-        saved, base = self.state.saved, self.state.base
+        saved, base, last = self.state.saved, self.state.base, max(self.state.last, *steps)
         if oldest:
             base = max(steps)
             if saved is not None and saved < base:
@@ -61,7 +64,7 @@ class Editing:
         if undone:
             left = (step.id for step in self._timeline.summaries() if step.id not in self._dropped)
             undone = next((step for step in left if step >= undone), 0)
-        self.state = self.state._replace(saved=saved, base=base, undone=undone)
+        self.state = self.state._replace(saved=saved, base=base, undone=undone, last=last)
 
     def drop_superfluous(self, policy: Policy) -> None:
         """Drop what is more than is to be kept."""
@@ -71,13 +74,13 @@ class Editing:
         """Drop every step, and keep where the content stands."""
         position = self._timeline.position()
         is_saved = self.state.saved == position
-        steps = [step.id for step in self._timeline.summaries()]
-        self.drop(steps, oldest=True)
+        self.drop([step.id for step in self._timeline.all()], oldest=True)
         base = self.state.base
-        self.state = State(base=base, saved=base if is_saved else LOST, fence=base)
+        self.state = State(base=base, saved=base if is_saved else LOST, fence=base, last=base)
 
     def forget(self, is_meant: Callable[[Ledger, str], bool]) -> None:
         """Drop the images of a key."""
+        is_saved = self.state.saved == self._timeline.position()
         for ledger, context in self.contexts.items():
             keys = {key for step in ledger.steps for key in ledger.keys(step)}
             for key in sorted(keys):
@@ -95,11 +98,19 @@ class Editing:
             for step in puts
         }
         self.drop([step for step, count in left_over.items() if not count], oldest=False)
+        if left_over:  # the way to any other content leads past what is not known any more
+            self.state = self.state._replace(saved=self._position() if is_saved else LOST)
+
+    def _position(self) -> int:
+        """Where the content stands when what is to be dropped has gone."""
+        left = (step.id for step in self._timeline.done() if step.id not in self._dropped)
+        return max(left, default=self.state.base)
 
     def write(self) -> None:
         """Make it part of the transactions."""
         for ledger, put in self.put.items():
-            drop = [step for step in self._dropped if step in ledger.steps]
+            stale = self._timeline.stale(ledger)
+            drop = [step for step in (*self._dropped, *stale) if step in ledger.steps]
             kept = {step: summary for step, summary in put.items() if step not in drop}
             ledger.write(Edit(self.state, kept, drop))
 
@@ -111,14 +122,20 @@ class Traveller:
     ----------
     timeline : Timeline
     recorder : StepRecorder
+    scopes : mapping of Ledger to Scope
     check_free : callable
         Raises if the caller is inside something.
     """
 
     def __init__(
-        self, timeline: Timeline, recorder: StepRecorder, check_free: Callable[[], None]
+        self,
+        timeline: Timeline,
+        recorder: StepRecorder,
+        scopes: Mapping[Ledger, Scope],
+        check_free: Callable[[], None],
     ) -> None:
         self._timeline = timeline
+        self._scopes = scopes
         self._recorder = recorder
         self._check_free = check_free
 
@@ -177,52 +194,66 @@ class Traveller:
             for ledger in editing.contexts
             if step in ledger.steps and ledger.is_done(step) is (origin == "undo")
         ]
-        found = {ledger: ledger.conflicts(step) for ledger in parts}
-        if on_conflict is None and any(found.values()):
-            raise _conflict(origin, [conflict for part in found.values() for conflict in part])
+        found = {ledger: [found.key for found in ledger.conflicts(step)] for ledger in parts}
+        if on_conflict is None:
+            self._refuse(origin, found)
         for ledger in parts:
-            keys = [conflict.key for conflict in found[ledger]]
+            keys = found[ledger]
             contents = {}
             if callable(on_conflict):
-                contents = {key: _resolve(ledger, step, key, on_conflict) for key in keys}
+                contents = {key: self._resolve(ledger, step, key, on_conflict) for key in keys}
             skip = keys if on_conflict == "skip" else ()
             size = ledger.exchange(editing.contexts[ledger], step, skip)
-            if contents:
-                ledger.settle(editing.contexts[ledger], step, contents)
+            for key, data in contents.items():
+                self._scopes[ledger].store._write(Entry(self._name(ledger, key), data, None))
+            ledger.settle(step, contents)
             summary = editing.put[ledger].get(step, ledger.steps[step])
             editing.put[ledger][step] = summary._replace(size=size)
 
-    def reverse(self, step: Summary) -> None:
+    def _name(self, ledger: Ledger, key: str) -> str:
+        """What a key is called through the store of the history."""
+        return self._scopes[ledger].name(key) or key
+
+    def _refuse(self, origin: str, found: Mapping[Ledger, list[str]]) -> None:
+        """Raise if there are conflicts."""
+        keys = [self._name(ledger, key) for ledger, part in found.items() for key in part]
+        if keys:
+            named = ", ".join(map(repr, keys[:5])) + (", ..." if len(keys) > 5 else "")
+            raise UndoConflict(
+                f"{origin}: {named} changed since, in a later step or without the history; nothing "
+                "was done. on_conflict says what to do about such keys",
+                keys=keys,
+            )
+
+    def _resolve(self, ledger: Ledger, step: int, key: str, merge: Merge) -> bytes:
+        """What the caller makes of a key that is in conflict."""
+        store, name = self._scopes[ledger].store, self._name(ledger, key)
+        # What the exchange would bring: of a step that is done the version before it.
+        past = PastStore(ledger, step - 1 if ledger.is_done(step) else step)
+        data = merge(over(store, ledger.store, past)._find(name), None, store._find(name))
+        if not isinstance(data, bytes):
+            raise TypeError(f"on_conflict returns bytes, not {type(data).__name__}")
+        return data
+
+    def reverse(self, step: Summary, on_conflict: OnConflict) -> None:
         """Undo a step that later ones followed, as a step of its own."""
         parts = [ledger for ledger in self._timeline.ledgers if step.id in ledger.steps]
-        found = [conflict for ledger in parts for conflict in ledger.conflicts(step.id)]
-        if found or any(ledger.touched_later(step.id) for ledger in parts):
-            raise (
-                _conflict("undo", found)
-                if found
-                else UndoConflict(
-                    f"{step.label!r} cannot be undone by itself: a later step has changed its keys",
-                    keys=[key for ledger in parts for key in ledger.keys(step.id)],
-                )
-            )
-        stores = [ledger.store for ledger in parts]
-        notes = f"Undo {step.label}"
         self._recorder.stop_merging()
-        with transaction(*stores, notes=notes, origin="undo"):
+        stores = [ledger.store for ledger in parts]
+        with transaction(*stores, notes=f"Undo {step.label}", origin="undo"):
+            self._timeline.refresh()
+            found = {ledger: [found.key for found in ledger.conflicts(step.id)] for ledger in parts}
+            if on_conflict is None:
+                self._refuse("undo", found)
             for ledger in parts:
                 for key in ledger.keys(step.id):
-                    _put_back(ledger, step.id, key)
+                    if key not in found[ledger] or on_conflict == "force":
+                        _put_back(ledger, step.id, key)
+                    elif callable(on_conflict):
+                        data = self._resolve(ledger, step.id, key, on_conflict)
+                        name = self._name(ledger, key)
+                        self._scopes[ledger].store._write(Entry(name, data, None))
         self._recorder.stop_merging()
-
-
-def _resolve(ledger: Ledger, step: int, key: str, merge: Merge) -> bytes:
-    """What the caller makes of a key that is in conflict."""
-    before = ledger.image(key, step)[1]
-    current = ledger.store._find(key)
-    data = merge(before, None, current)
-    if not isinstance(data, bytes):
-        raise TypeError(f"on_conflict returns bytes, not {type(data).__name__}")
-    return data
 
 
 def _put_back(ledger: Ledger, step: int, key: str) -> None:
@@ -236,11 +267,7 @@ def _put_back(ledger: Ledger, step: int, key: str) -> None:
         store._write(Entry(key, value, text, created, modified, value.token))
 
 
-def _conflict(origin: str, found: list[Conflict]) -> UndoConflict:
-    keys = [conflict.key for conflict in found]
-    named = ", ".join(repr(key) for key in keys[:5]) + (", ..." if len(keys) > 5 else "")
-    return UndoConflict(
-        f"{origin}: {named} changed since without the history knowing; nothing was changed. "
-        "on_conflict says what to do about such keys",
-        keys=keys,
-    )
+def check_way(on_conflict: OnConflict) -> None:
+    """Raise `ValueError` if there is no such way to settle a conflict."""
+    if not (on_conflict in (None, "skip", "force") or callable(on_conflict)):
+        raise ValueError(f"on_conflict is 'skip', 'force' or a function, not {on_conflict!r}")

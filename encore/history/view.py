@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from encore.errors import HistoryBusy, HistoryError
+from encore.errors import HistoryBusy, HistoryError, UnsupportedError
+from encore.events.abstract_event_manager import BaseEventManager
 from encore.history.events import HistoryChangedEvent
 from encore.history.ledger import Ledger
 from encore.history.ledgers import ledger_for
 from encore.history.past import PastStore, over
-from encore.history.recorder import Policy, StepRecorder
+from encore.history.policy import Policy
+from encore.history.recorder import StepRecorder
 from encore.history.scope import Scope
 from encore.history.steps import Step, StepChange, Summary
 from encore.history.timeline import Timeline
@@ -35,11 +37,15 @@ class HistoryView:
     ) -> None:
         self.stores = stores
         self._ledgers, self._scopes = _ledgers_of(stores, persistent, prefixes)
-        self._store_of = {ledger: _named(stores, ledger.store) for ledger in self._ledgers}
         self._timeline = Timeline(self._ledgers, policy.max_steps)
-        self._recorder = StepRecorder(self._timeline, policy, self._tell)
+        self._recorder = StepRecorder(self._timeline, policy, self._scopes, self._tell)
         self._told: tuple[Any, ...] | None = None
         self._is_open = False
+
+    @property
+    def event_manager(self) -> BaseEventManager:
+        """Who tells listeners of this history's events: that of the (first) store."""
+        return self.stores[0].event_manager  # type: ignore[no-any-return]
 
     # -- where it stands --------------------------------------------------------------------------
 
@@ -101,13 +107,13 @@ class HistoryView:
 
     def _step(self, summary: Summary, is_done: bool) -> Step:
         def keys() -> tuple[str, ...]:
-            return tuple(
-                name
+            names = {
+                (self._scopes[ledger].owner, self._scopes[ledger].name(key)): None
                 for ledger in self._ledgers
                 if summary.id in ledger.steps
                 for key in ledger.keys(summary.id)
-                if (name := self._scopes[ledger].name(key)) is not None
-            )
+            }
+            return tuple(name for _, name in names if name is not None)
 
         return Step(
             summary.id,
@@ -128,7 +134,16 @@ class HistoryView:
         """
         self._timeline.refresh()
         saved = self._timeline.state.saved
-        return saved is not None and saved == self._timeline.position() and self._is_free()
+        return saved is not None and saved == self._timeline.position() and not self._is_inside()
+
+    @property
+    def saved_index(self) -> int | None:
+        """How many steps were done when the content was saved; None if that is out of reach."""
+        self._timeline.refresh()
+        saved = self._timeline.state.saved
+        if saved is None:
+            return None
+        return sum(step.id <= saved for step in self._timeline.summaries())
 
     @property
     def saved_reachable(self) -> bool:
@@ -136,15 +151,19 @@ class HistoryView:
         self._timeline.refresh()
         return self._timeline.state.saved is not None
 
-    def _is_free(self) -> bool:
-        local = self._recorder.local
+    def _is_readonly(self) -> bool:
+        return any(ledger.store.info()["readonly"] for ledger in self._ledgers)
+
+    def _is_inside(self) -> bool:
+        """Whether the caller is in a transaction, or anybody in a group."""
         inside = any(ledger.store._context() is not None for ledger in self._ledgers)
-        return not (inside or self._recorder.groups or local.is_finishing or local.is_travelling)
+        return inside or bool(self._recorder.groups)
 
     def _check_free(self) -> None:
         if not self._is_open:
             raise HistoryError(f"{self!r} is closed")
-        if not self._is_free():
+        local = self._recorder.local
+        if self._is_inside() or local.is_finishing or local.is_travelling:
             raise HistoryBusy(
                 "the history cannot be changed inside a transaction, a group or a hook; wait for "
                 "its end"
@@ -166,7 +185,7 @@ class HistoryView:
             The history is of several stores.
         """
         if len(self._ledgers) > 1 or len(self.stores) > 1:
-            raise HistoryError("a history of several stores has no one store as it was")
+            raise UnsupportedError("a history of several stores has no one store as it was")
         self._timeline.refresh()
         position = self._id_of(when)
         (ledger,) = self._ledgers
@@ -190,9 +209,9 @@ class HistoryView:
         for ledger in self._ledgers:
             if step.id not in ledger.steps:
                 continue
-            store, scope = self._store_of[ledger], self._scopes[ledger]
+            scope = self._scopes[ledger]
             before, after = (
-                over(store, ledger.store, PastStore(ledger, position))
+                over(scope.store, ledger.store, PastStore(ledger, position))
                 for position in (step.id - 1, step.id)
             )
             names = (scope.name(key) for key in ledger.keys(step.id))
@@ -237,7 +256,7 @@ class HistoryView:
 
     def _tell(self) -> None:
         """Announce where the history stands, unless that is known."""
-        manager = self.stores[0].event_manager
+        manager = self.event_manager
         if not manager.wants(HistoryChangedEvent, self):
             return
         position = self._position()
@@ -264,9 +283,11 @@ def _ledgers_of(
     scopes: dict[Any, Scope] = {}
     for store in stores:
         for engine in _engines(store):
-            scopes.setdefault(engine, Scope(store, prefixes))
+            face = store if engine is store._engine() else engine
+            scopes.setdefault(engine, Scope(face, store, prefixes))
     ledgers = {
-        ledger_for(engine, persistent, scope.follows): scope for engine, scope in scopes.items()
+        ledger_for(engine, persistent, scope.follows, part): scope
+        for part, (engine, scope) in enumerate(scopes.items())
     }
     return list(ledgers), ledgers
 
@@ -277,8 +298,3 @@ def _engines(store: Any) -> list[Any]:
     if not hasattr(engine, "_members"):
         return [engine]
     return [member for member in engine._members() if not hasattr(member, "_members")]
-
-
-def _named(stores: tuple[Any, ...], engine: Any) -> Any:
-    """The store of the caller's that is, or is over, an engine."""
-    return next((store for store in stores if store._engine() is engine), engine)

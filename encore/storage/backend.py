@@ -39,7 +39,7 @@ from encore.storage.template import (
 )
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import OwnerState, new_token, watch_forks
-from encore.storage.transactions.recording import KeptVersions, Recorder, StepOptions
+from encore.storage.transactions.recording import KeptVersions, Recorder, StepOptions, checked
 from encore.storage.values import Value
 
 
@@ -246,6 +246,8 @@ class BackendStore(Store):
     def transaction(
         self, notes: str = "", *, timeout: float | None = None, **options: Unpack[StepOptions]
     ) -> SimpleTransactionContext:
+        if options:
+            options = checked(options)
         context = self._context()
         if context is not None:
             return context.deepen(notes)

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from encore.errors import CorruptValueError
+
 EMPTY = "{}"
 
 # One encoder for the process: ``json.dumps`` with options builds a new one at each call.
@@ -72,8 +74,22 @@ def _check_names(node: Any) -> None:
 
 
 def decode_metadata(text: str) -> dict[str, Any]:
-    """Return a new dictionary for text that `encode_metadata` made."""
-    return {} if text == EMPTY else _decode(text)
+    """Return a new dictionary for text that `encode_metadata` made.
+
+    Raises
+    ------
+    CorruptValueError
+        It is something else: the text was damaged, or another program wrote it.
+    """
+    if text == EMPTY:
+        return {}
+    try:
+        found = _decode(text)
+    except (ValueError, RecursionError) as error:
+        raise CorruptValueError(f"the metadata is damaged: it is no JSON ({error})") from error
+    if type(found) is not dict:
+        raise CorruptValueError("the metadata is damaged: it is no JSON object")
+    return found
 
 
 def merge_metadata(text: str, update: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ _THEMES = (
     "sqlite_bulk",
     "sqlite_large",
     "transactions",
+    "history",
     "concurrency",
     "files",
     "zips",

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from encore.errors import StoreError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key, prefix_end
+from encore.storage.backend import BackendStore
 from encore.storage.template import Record, Staged
 from encore.storage.transactions.locks import WriterLock
 from encore.storage.transactions.owners import next_number, token_text
@@ -37,6 +38,7 @@ class DictStore(StagedStore):
     """
 
     _owner: StagedOwner
+    _appending: Any = None  # a history, where one is attached that can follow the shortest way
 
     def __init__(
         self, *, event_manager: BaseEventManager | None = None, timeout: float = 5.0
@@ -71,10 +73,7 @@ class DictStore(StagedStore):
 
     def _lookup(self, key: str) -> Record | None:
         record = self._data.get(key)
-        if record is None:
-            return None
-        token: Any = record[5]
-        return record if isinstance(token, str) else (*record[:5], token_text(token))
+        return None if record is None else with_token(record)
 
     def _keys(self, prefix: str, start_after: str | None) -> Iterator[str]:
         self._data.get("")  # a closed store says so here rather than at the first key
@@ -104,18 +103,25 @@ class DictStore(StagedStore):
         # One write by itself, in as few steps as there can be: even the text of its token is made
         # only when somebody reads it. Whatever is out of the ordinary (a listener, a transaction,
         # somebody else writing) is left to the general way.
-        if self._heard() or self._owner.overlay is not None or not self._free.acquire(False):
+        appending = self._appending
+        heard = self._heard() if appending is None else BackendStore._heard(self)
+        if heard or self._owner.overlay is not None or not self._free.acquire(False):
             return False
         try:
             old = self._data.get(key)
             now = time.time()
+            number = next_number()
+            if appending is not None and not appending.append(key, old, data, text, number):
+                return False
             if old is None:
                 self._index.new.append(key)
-                self._kept[key] = (data, text, len(data), now, now, next_number())
+                self._kept[key] = (data, text, len(data), now, now, number)
             else:
-                self._kept[key] = (data, text, len(data), old[3], now, next_number())
+                self._kept[key] = (data, text, len(data), old[3], now, number)
         finally:
             self._free.release()
+        if appending is not None:
+            appending.appended()
         return True
 
     def _read(self, key: str) -> bytes | None:
@@ -134,6 +140,12 @@ class DictStore(StagedStore):
         if self._overlay():
             return super()._count()
         return len(self._data)
+
+
+def with_token(record: Record) -> Record:
+    """A record with the text of its token, which a lone write leaves to those who want it."""
+    token: Any = record[5]
+    return record if isinstance(token, str) else (*record[:5], token_text(token))
 
 
 class _KeyIndex:
@@ -222,14 +234,20 @@ class _KeptBytes:
     def is_same(self, kept: Any, content: Any) -> bool:
         return kept is content
 
-    def content(self, kept: Any) -> Any:
+    def content(self, kept: Any, key: str) -> Any:
         return kept
 
     def open(self, kept: Any, size: int) -> Any:
         return kept
 
-    def release(self, kept: Any) -> None:
-        pass
+    def size(self, kept: Any) -> int | None:
+        return len(kept)
+
+    def flush(self) -> None: ...
+
+    def release(self, kept: Any) -> None: ...
+
+    def close(self) -> None: ...
 
 
 _KEPT = _KeptBytes()

@@ -17,8 +17,10 @@ can still be undone, so that what it writes down is committed with them or not a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypedDict
+
+from encore.storage.metadata import decode_metadata, encode_metadata
 
 
 class StepOptions(TypedDict, total=False):
@@ -40,6 +42,25 @@ class StepOptions(TypedDict, total=False):
     undoable: bool
     merge_key: str | None
     origin: str | None
+
+
+_NAMES = StepOptions.__annotations__.keys()
+
+
+def checked(options: StepOptions) -> StepOptions:
+    """Return options with a copy of their metadata.
+
+    Raises
+    ------
+    TypeError
+        There is no such option, or ``meta`` is no JSON.
+    """
+    unknown = options.keys() - _NAMES
+    if unknown:
+        raise TypeError(f"a transaction takes no {', '.join(sorted(unknown))}")
+    if options.get("meta"):
+        options["meta"] = decode_metadata(encode_metadata(options["meta"]))
+    return options
 
 
 class Recorder(Protocol):
@@ -74,22 +95,87 @@ def record_together(contexts: Sequence[Any]) -> None:
 
 
 class KeptVersions(Protocol):
-    """How a staged store keeps the content of versions that have been replaced."""
+    """How the content of versions that have been replaced is kept.
+
+    What stands for a kept content is bytes, or what can be written down as JSON. All of it happens
+    under the writer lock of the store, but for reading.
+    """
 
     def keep(self, key: str, content: Any) -> Any:
-        """Hold on to the content of a committed record; called before it is replaced.
+        """Hold on to the content of a record, and return what stands for it.
 
-        What is returned stands for it: bytes, or what can be written down as JSON.
+        Called before the version is replaced; it may be one of the open transaction.
         """
 
     def is_same(self, kept: Any, content: Any) -> bool:
         """Whether the content of a record takes no more room than it does without being kept."""
 
-    def content(self, kept: Any) -> Any:
+    def content(self, kept: Any, key: str) -> Any:
         """Content for a record, to be written back: bytes, or a `Staged`."""
 
     def open(self, kept: Any, size: int) -> Any:
-        """The content for reading: bytes, or a `Content`."""
+        """The content for reading: bytes, or a `Content`.
 
-    def release(self, kept: Any) -> None:
-        """Let go of it; called after the commit that makes it useless."""
+        Raises
+        ------
+        CorruptValueError
+            It is there no more, or has been changed.
+        """
+
+    def size(self, kept: Any) -> int | None:
+        """How many bytes are kept; None if they are lost."""
+
+    def flush(self) -> None:
+        """Called before the commit: from now on a crash is not to lose what was kept."""
+
+    def release(self, kept: Sequence[Any]) -> None:
+        """Let go of contents: of those that a commit has made useless, or a rollback."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+
+
+class VersionLog(Protocol):
+    """Records, in order, that are there after a restart; more are added, none is changed.
+
+    Attributes
+    ----------
+    size : int
+        Bytes that have been read or added.
+    """
+
+    size: int
+
+    def exists(self) -> bool:
+        """Whether anything may have been written, here or by `KeptVersions.keep`."""
+
+    def is_current(self) -> bool:
+        """Whether there is nothing to `read`; cheap."""
+
+    def read(self, *, mend: bool) -> tuple[bool, list[bytes]]:
+        """Whether all begins anew, and the records since the last time.
+
+        With ``mend``, under the lock, what a crash left of a record is removed.
+        """
+
+    def step_back(self) -> None:
+        """Have the record that was read last be read again."""
+
+    def start_over(self) -> None:
+        """Have all of them be read again."""
+
+    def append(self, record: bytes) -> None:
+        """Add a record."""
+
+    def replace(self, records: Iterable[bytes]) -> None:
+        """Put these in the place of all, in one step."""
+
+
+class LastingVersions(KeptVersions, Protocol):
+    """Versions that are kept over a restart, and the log that says what they are."""
+
+    @property
+    def log(self) -> VersionLog: ...
+
+    def sweep(self, needed: Collection[Any]) -> None:
+        """Remove what a crash has left: all but these. Under the lock."""

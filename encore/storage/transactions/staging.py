@@ -31,6 +31,7 @@ from encore.storage.template import Entry, Record
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.locks import WriterLock
 from encore.storage.transactions.owners import OwnerState, new_token
+from encore.storage.transactions.recording import LastingVersions
 from encore.storage.values import Value
 
 Batch = dict[str, Record | None]
@@ -94,6 +95,14 @@ class StagedStore(BackendStore):
     def _changed(self) -> Batch:
         """What the caller's transaction has changed, as its outermost commit would find it."""
         return self._levels()[0]
+
+    def _peek(self, key: str) -> Record | None:
+        """The committed record, its data not touched before somebody reads it."""
+        return self._lookup(key)
+
+    def _lasting_versions(self) -> LastingVersions | None:
+        """What keeps replaced versions where they are after a restart; None where nothing does."""
+        return None
 
     # -- reading through the overlay --------------------------------------------------------------
 

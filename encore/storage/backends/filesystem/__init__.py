@@ -11,6 +11,11 @@
 ``publishing``  one key as one act
 ``sidecars``    metadata beside the data, and why it never belongs to another version
 ``records``     what a sidecar says, on one line for each version
+``alone``       the short way for a single write
+``checking``    what is wrong with a directory
+``keeping``     versions that a history keeps
+``lasting``     and those that are there after a restart
+``logfile``     a file of records that only grows
 ``session``     temporary files
 ``layout``      where the file of a key is
 ``folders``     places in open directories

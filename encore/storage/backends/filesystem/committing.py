@@ -11,7 +11,7 @@ from typing import NamedTuple
 from encore.storage.backends.filesystem.contents import FileVersion, StagedFile
 from encore.storage.backends.filesystem.journal import Act
 from encore.storage.backends.filesystem.own import Own
-from encore.storage.backends.filesystem.records import Fields, sidecar_name
+from encore.storage.backends.filesystem.records import Fields, seconds, sidecar_name
 from encore.storage.backends.filesystem.system import exists_at
 from encore.storage.backends.filesystem.writing import Writer
 from encore.storage.metadata import EMPTY
@@ -76,6 +76,19 @@ class Committer:
         else:
             is_bare = is_lone and record[1] == EMPTY and self._session.has_exact_times
             self._put(key, record, committed, is_bare)
+
+    def dated(self, record: Record) -> Record:
+        """Return a single write with the time and the token that its file is going to say.
+
+        What replaces nothing then needs no record beside it.
+        """
+        content, text, size, created, modified, _ = record
+        is_new = created == modified and not isinstance(content, FileVersion)
+        if not is_new or text != EMPTY or not self._session.has_exact_times:
+            return record
+        time = self._session.tick()
+        moment = seconds(time)
+        return (content, text, size, moment, moment, f"{time:x}-{size:x}")
 
     def _put(self, key: str, record: Record, committed: Callable[[], None], is_bare: bool) -> None:
         session = self._session

@@ -112,14 +112,17 @@ class StagedFile:
         Never used again, so that discarding what has been moved to its place does nothing.
     size : int
         Bytes.
+    is_dated : bool, optional
+        Whether the file has the time of its version: it has been in place before.
     """
 
-    __slots__ = ("_content", "_sealed", "folder", "name", "size")
+    __slots__ = ("_content", "_sealed", "folder", "is_dated", "name", "size")
 
-    def __init__(self, folder: Folder, name: str, size: int) -> None:
+    def __init__(self, folder: Folder, name: str, size: int, *, is_dated: bool = False) -> None:
         self.folder = folder
         self.name = name
         self.size = size
+        self.is_dated = is_dated
         self._sealed = False
         self._content: FileContent | None = None
 

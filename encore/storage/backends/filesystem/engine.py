@@ -14,9 +14,16 @@ from typing import Any
 
 from encore.errors import EncoreError, LockTimeoutError, StoreError, TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
+from encore.storage.backend import BackendStore
+from encore.storage.backends.filesystem.alone import LoneWrites
+from encore.storage.backends.filesystem.checking import examine
 from encore.storage.backends.filesystem.committing import Prepared
 from encore.storage.backends.filesystem.failures import translate
+from encore.storage.backends.filesystem.keeping import KeptFiles
+from encore.storage.backends.filesystem.lasting import LastingFiles
 from encore.storage.backends.filesystem.opening import OpenDirectory
+from encore.storage.checking import Problem
+from encore.storage.transactions.recording import KeptVersions, LastingVersions
 from encore.storage.transactions.staging import StagedStore
 
 # How long closing waits for another thread that is writing.
@@ -46,6 +53,8 @@ class DirectoryEngine(StagedStore):
         self._release: weakref.finalize[Any, Any] | None = None
         self._in_memory = 0
         self._prepared: Prepared | None = None
+        self._history: LoneWrites | None = None  # one that follows single writes
+        self._is_dated = False  # whether a lone write has the time that its file will have
 
     def __repr__(self) -> str:
         return f"<FilesystemStore {self.path!r}>"
@@ -121,11 +130,44 @@ class DirectoryEngine(StagedStore):
     def _enter_writer(self, timeout: float) -> None:
         with self._translated("begin"):
             (self._directory or self._ready()).enter(timeout, repr(self))
-        self._in_memory, self._prepared = 0, None
+        self._in_memory, self._prepared, self._is_dated = 0, None, False
 
     def _leave_writer(self) -> None:
         if self._directory is not None:
             self._directory.leave()
+
+    # -- the short way ----------------------------------------------------------------------------
+
+    def _put_plain(self, key: str, data: bytes, text: str) -> bool:
+        directory, history = self._directory, self._history
+        if directory is None or self._owner.overlay is not None:
+            return False
+        if self._heard() if history is None else BackendStore._heard(self):
+            return False
+        if not self._writer.lock.acquire(False):
+            return False  # somebody writes: wait for them in the general way
+        try:
+            is_done = directory.put_plain(key, data, text, history)
+        except OSError as error:
+            raise self._trouble(error, "put", key) from error
+        finally:
+            self._writer.lock.release()
+        if is_done and history is not None:
+            history.appended()
+        return is_done
+
+    # -- what a history keeps ---------------------------------------------------------------------
+
+    def _kept_versions(self) -> KeptVersions:
+        return KeptFiles(self)
+
+    def _lasting_versions(self) -> LastingVersions:
+        return LastingFiles(self)
+
+    # -- checking ---------------------------------------------------------------------------------
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        return examine(self, repair)
 
     # -- errors -----------------------------------------------------------------------------------
 

@@ -26,11 +26,13 @@ import errno
 import json
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from encore.keys.rules import check_key
 from encore.storage.backends.filesystem.publishing import Publisher
 from encore.storage.backends.filesystem.records import Fields
 from encore.storage.backends.filesystem.system import (
@@ -48,12 +50,17 @@ from encore.storage.backends.filesystem.system import (
     unlink_at,
     write_all,
 )
+from encore.storage.metadata import decode_metadata
 from encore.storage.transactions.owners import new_token
 
 _log = logging.getLogger("encore.storage")
 _INTENT = ".intent"
 _COMMIT = ".COMMIT"
 _RESERVE = ".reserve"
+#: Behind the name of a list that cannot be carried out; `verify` speaks of it.
+DAMAGED = ".damaged"
+# Of a session, and of a file of its: see `session`.
+_NAME = re.compile(r"[0-9a-f]+(-[0-9a-f]+\.jsonl)?")
 # What carrying out may need for each key, in bytes: a sidecar, and its part of a directory.
 _ROOM = 8192
 _allocate: Any = getattr(os, "posix_fallocate", None)
@@ -223,9 +230,10 @@ class Journal:
             if name.endswith(_COMMIT):
                 acts = self._read(name)
                 if acts is None:
-                    _log.warning("a damaged list of changes in txn/%s has been discarded", name)
-                else:
-                    self._apply(acts)
+                    _log.warning("a damaged list of changes is put aside as txn/%s", name + DAMAGED)
+                    rename_at(self._folder, name, self._folder, name + DAMAGED)
+                    continue
+                self._apply(acts)
             if name.endswith((_COMMIT, _INTENT, _RESERVE)):
                 unlink_at(self._folder, name)
         self.unfinished = False
@@ -233,17 +241,51 @@ class Journal:
     def _read(self, name: str) -> list[Act] | None:
         descriptor = open_at(self._folder, name, READ)
         try:
-            text = read_all(descriptor)
+            return read_list(read_all(descriptor))
         finally:
             os.close(descriptor)
-        lines, crc = text[:-9], text[-9:]
-        if crc != b"%08x\n" % crc32(lines):
-            return None
-        acts = []
-        for line in lines.splitlines():
-            key, fields, session, file = json.loads(line)
-            acts.append(Act(key, None if fields is None else Fields(*fields), session, file))
-        return acts
+
+
+def read_list(text: bytes) -> list[Act] | None:
+    """Return what is on a list; None if it is damaged, or names what is no temporary file.
+
+    Whoever gives somebody a directory may have written the list, checksum and all: a name that led
+    out of the folder of a session would bring any file of the reader's into the store.
+    """
+    lines, crc = text[:-9], text[-9:]
+    if crc != b"%08x\n" % crc32(lines):
+        return None
+    try:
+        return [_act(json.loads(line)) for line in lines.splitlines()]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _act(found: Any) -> Act:
+    key, fields, session, file = found
+    check_key(key)
+    if fields is not None:
+        text, created, modified, token = fields
+        decode_metadata(text)
+        fields = Fields(text, float(created), float(modified), token.encode().decode())
+    elif session:
+        raise ValueError("a key that is removed gets no data")
+    if not (session == file == "" or (_NAME.fullmatch(session) and _NAME.fullmatch(file))):
+        raise ValueError("these are no names of a session and a file of its")
+    return Act(key, fields, session, file)
+
+
+def classify(folder: Folder, name: str) -> str:
+    """What a file among the lists is: decided, undecided, damaged, or unknown."""
+    if name.endswith(_COMMIT):
+        descriptor = open_at(folder, name, READ)
+        try:
+            return "damaged" if read_list(read_all(descriptor)) is None else "decided"
+        finally:
+            os.close(descriptor)
+    if name.endswith(DAMAGED):
+        return "damaged"
+    return "undecided" if name.endswith((_INTENT, _RESERVE)) else "unknown"
 
 
 def is_pending(folder: Folder) -> bool:

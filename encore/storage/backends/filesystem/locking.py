@@ -65,8 +65,8 @@ class FileLock:
     *Threads*: used by the one thread that holds the writer lock of its store.
     """
 
-    def __init__(self, folder: Folder, name: str) -> None:
-        self.descriptor = open_at(folder, name, _OPEN)
+    def __init__(self, folder: Folder, name: str, flags: int = _OPEN) -> None:
+        self.descriptor = open_at(folder, name, flags)
 
     def take(self) -> bool:
         """Take the lock if it is free."""
@@ -122,7 +122,7 @@ class FileLock:
 
     def _holder(self) -> tuple[str, float]:
         holder, since = "another process, in a single write", 0.0
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             os.lseek(self.descriptor, 0, os.SEEK_SET)
             told = json.loads(os.read(self.descriptor, 4096))
             holder = f"process {int(told['pid'])} on {told['host']} (thread {told['thread']!r})"

@@ -11,6 +11,7 @@ import threading
 from encore.errors import ReadOnlyError
 from encore.keys.filenames import ON_WINDOWS
 from encore.keys.probe import folds_names, folds_names_by_writing
+from encore.storage.backends.filesystem.alone import LoneWrites, ShortWay
 from encore.storage.backends.filesystem.committing import Committer
 from encore.storage.backends.filesystem.layout import OWN_FOLDER, Tree
 from encore.storage.backends.filesystem.own import Own, is_unfinished, may_clash, read_format
@@ -37,6 +38,7 @@ class OpenDirectory:
     reader : Reader
     writer : Writer or None
     committer : Committer or None
+    short_way : ShortWay or None
         None before the first write.
     folding : bool or None
         Whether the file system merges names; None if that is not known yet.
@@ -54,6 +56,7 @@ class OpenDirectory:
         self.own: Own | None = None
         self.writer: Writer | None = None
         self.committer: Committer | None = None
+        self.short_way: ShortWay | None = None
         self._process = os.getpid()
         self._root = open_root(path)
         try:
@@ -99,6 +102,7 @@ class OpenDirectory:
                         own.expect_clashes()
                     writer = Writer(own)
                     self.committer = Committer(own, writer)
+                    self.short_way = ShortWay(own)
                 except BaseException:
                     own.close()
                     raise
@@ -137,16 +141,18 @@ class OpenDirectory:
             finally:
                 own.lock.give_back()
 
-    def put_plain(self, key: str, data: bytes, text: str) -> bool:
+    def put_plain(self, key: str, data: bytes, text: str, history: LoneWrites | None) -> bool:
         """Put small data if nobody else is writing and nothing is out of the ordinary."""
-        own, writer = self.own, self.writer
-        if own is None or writer is None or self.tree.folding or not own.recovered:
+        own, way = self.own, self.short_way
+        if own is None or way is None or self.tree.folding or not own.recovered:
             return False
         lock = own.lock
         if not lock.take():
             return False
         try:
-            return not lock.is_announced() and writer.put_plain(key, data, text)
+            if lock.is_announced() or (history is not None and not history.is_ready(key)):
+                return False
+            return way.put(key, data, text, history)
         finally:
             lock.give_back()
 

@@ -8,6 +8,7 @@
     .encore/meta/          sidecars
     .encore/tmp/           temporary files, a folder for each store that writes
     .encore/txn/           commits of several keys
+    .encore/history/       what a history keeps: its log, and replaced versions
 
 Reading makes none of this: the first write does. Permissions are the ordinary ones, since the
 metadata is no more secret than the files it describes, and a directory that several people may
@@ -51,9 +52,10 @@ from encore.storage.transactions.owners import new_token
 
 _FORMAT = 1
 _FORMAT_FILE = "format.json"
-_LOCK = "lock"
+LOCK = "lock"
 _CLASHES = "clashes"
-_ASIDE = "%=-"  # no name that a key can have
+HISTORY_FOLDER = "history"
+ASIDE = "%=-"  # no name that a key can have
 
 
 def read_format(root: Folder) -> bool | None:
@@ -75,7 +77,7 @@ def read_format(root: Folder) -> bool | None:
             version, windows = int(told["format"]), bool(told["windows"])
         finally:
             os.close(descriptor)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     finally:
         close_folder(own)
@@ -129,7 +131,7 @@ def is_unfinished(root: Folder) -> bool:
                     return False
             finally:
                 close_folder(folder)
-            lock = open_at(own, _LOCK, READ)
+            lock = open_at(own, LOCK, READ)
             try:
                 return try_lock(lock)
             finally:
@@ -165,7 +167,7 @@ class Own:
         try:
             was_empty = True
             for name in [entry.name for entry in list_folder(tree.root)]:
-                if name.startswith(_ASIDE):  # somebody died while removing it
+                if name.startswith(ASIDE):  # somebody died while removing it
                     _remove_aside(tree.root, name)
                 else:
                     was_empty = False
@@ -179,7 +181,7 @@ class Own:
             self._sessions = self._folder(own, "tmp")
             self._lists = self._folder(own, "txn")
             meta = self._meta = self._folder(own, "meta")
-            self.lock = FileLock(own, _LOCK)
+            self.lock = FileLock(own, LOCK)
         except BaseException:
             self._close_folders()
             raise
@@ -232,18 +234,25 @@ class Own:
             self._close_folders()
 
     def _remove_if_empty(self) -> None:
-        """Remove the own folder if there are neither records nor commits nor other writers.
+        """Remove the own folder if it has no records, commits, history, or other writers.
 
         Another writer may be opening it at this moment. Either its session is in ``tmp`` already,
         and that cannot be removed, or it will find no ``tmp`` to put it into, and begin anew.
         """
-        if _has_entries(self._meta) or _has_entries(self._lists):
+        if _has_entries(self._meta) or _has_entries(self._lists) or self._has_history():
             return
         with suppress(OSError):
             rmdir_at(self.folder, "tmp")
-            aside = f"{_ASIDE}{new_token()}"
+            aside = f"{ASIDE}{new_token()}"
             rename_at(self._root, OWN_FOLDER, self._root, aside)
             _remove_aside(self._root, aside)
+
+    def _has_history(self) -> bool:
+        """Whether a history keeps anything."""
+        with suppress(OSError):
+            self._folders.append(open_folder(self.folder, HISTORY_FOLDER))
+            return _has_entries(self._folders[-1])
+        return False
 
     def let_go(self) -> None:
         """Close what was inherited by a fork."""
@@ -266,10 +275,10 @@ def _remove_aside(root: Folder, name: str) -> None:
     with suppress(OSError):
         folder = open_folder(root, name)
         try:
-            for file in (_FORMAT_FILE, _CLASHES, _LOCK):
+            for file in (_FORMAT_FILE, _CLASHES, LOCK):
                 with suppress(FileNotFoundError):
                     unlink_at(folder, file)
-            for inside in ("txn", "meta"):
+            for inside in ("txn", "meta", HISTORY_FOLDER):
                 with suppress(FileNotFoundError):
                     rmdir_at(folder, inside)
         finally:
@@ -278,8 +287,7 @@ def _remove_aside(root: Folder, name: str) -> None:
 
 
 def _write_format(own: Folder) -> None:
-    with suppress(FileNotFoundError):
-        os.close(open_at(own, _FORMAT_FILE, READ))
+    if exists_at(own, _FORMAT_FILE):
         return
     name = f"{_FORMAT_FILE}.{os.getpid()}"
     with suppress(FileExistsError):

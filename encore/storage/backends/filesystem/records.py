@@ -14,9 +14,13 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from encore.errors import CorruptValueError
+from encore.keys.rules import check_key
 from encore.storage.metadata import EMPTY, decode_metadata, encode_metadata
 
 _NEWLINE = 10
+# What comes of a line that somebody else has put there, with its checksum.
+_NO_RECORD = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 CRC_LENGTH = len('{"crc":"00000000",')
 _load = json.JSONDecoder().decode
 
@@ -113,14 +117,18 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _parse(line: bytes) -> Fields:
-    # Inside a JSON string the quotation marks would be escaped, so this is the field itself.
-    head, _, text = line.decode().partition(',"metadata":')
-    parts = head.split(",", 5)
-    if "\\" in parts[4] or not parts[5].startswith('"key":'):  # an unusual token, from elsewhere
-        fields: dict[str, Any] = _load(head + "}")
-        return Fields(text[:-2], fields["created"], fields["modified"], fields["token"])
-    # '"created":', '"modified":' and '"token":"' are cut off; a decoder would take longer.
-    return Fields(text[:-2], float(parts[2][10:]), float(parts[3][11:]), parts[4][9:-1])
+    try:
+        # Inside a JSON string the quotation marks would be escaped, so this is the field itself.
+        head, _, text = line.decode().partition(',"metadata":')
+        parts = head.split(",", 5)
+        if "\\" in parts[4] or not parts[5].startswith('"key":'):  # an unusual token
+            found: dict[str, Any] = _load(head + "}")
+            created, modified, token = (found[name] for name in ("created", "modified", "token"))
+            return Fields(text[:-2], float(created), float(modified), token.encode().decode())
+        # '"created":', '"modified":' and '"token":"' are cut off; a decoder would take longer.
+        return Fields(text[:-2], float(parts[2][10:]), float(parts[3][11:]), parts[4][9:-1])
+    except _NO_RECORD as error:
+        raise CorruptValueError("a record in .encore/meta is none, though it is whole") from error
 
 
 # -- all lines of a key ---------------------------------------------------------------------------
@@ -138,8 +146,12 @@ def in_place(lines: bytes, key: str, found: os.stat_result) -> tuple[bytes, floa
     line = _fitting_line(lines, file)
     if line is not None:
         begin = line.index(b'"created":') + 10
-        return line, float(line[begin : line.index(b",", begin)])
-    fields = adopted(lines, found)
+        with suppress(ValueError):  # one that is no record is none to be kept either
+            return line, float(line[begin : line.index(b",", begin)])
+    try:
+        fields = adopted(b"" if line is not None else lines, found)
+    except CorruptValueError:
+        fields = from_file(found)
     return line_of(key, file, fields), fields.created
 
 
@@ -165,3 +177,63 @@ def adopted(lines: bytes, found: os.stat_result) -> Fields:
             last = _parse(line)
             return Fields(last.text, last.created, seconds(found.st_mtime_ns), file_token(found))
     return from_file(found)
+
+
+# -- whether they are good ------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """What can be said of the records of a key.
+
+    Attributes
+    ----------
+    key : str or None
+        Whose records they are, by the last good one.
+    is_gone : bool
+        Whether that says that the key is being removed.
+    problem : str
+        What is wrong with it.
+    damaged : tuple of bytes
+        Lines that are none; a crash may leave some.
+    whole : bytes
+        The good ones.
+    """
+
+    key: str | None
+    is_gone: bool
+    problem: str
+    damaged: tuple[bytes, ...]
+    whole: bytes
+
+    def is_damaged(self, found: os.stat_result) -> bool:
+        """Whether the record of the version that is in place is among what is damaged."""
+        file = signature(found)
+        if _fitting_line(self.whole, file) is not None:
+            return False
+        return any(f'"file":"{file}"'.encode() in line for line in self.damaged)
+
+
+def judge(lines: bytes) -> Verdict:
+    """Look at all records of a key."""
+    good: list[bytes] = []
+    bad: list[bytes] = []
+    for line in lines.splitlines(keepends=True):
+        if line.strip():
+            (good if _is_whole(line) else bad).append(line)
+    key, is_gone, problem = None, False, ""
+    for line in reversed(good):
+        head, mark, _ = line.partition(b',"metadata":')
+        with suppress(*_NO_RECORD):
+            key = _load((head + b"}" if mark else head).decode())["key"]
+            check_key(key)
+            is_gone = not mark
+            break
+        key = None
+    else:
+        problem = "no record of it is good"
+    if key is not None and not is_gone:
+        try:
+            decode_metadata(_parse(good[-1]).text)
+        except CorruptValueError as error:
+            problem = str(error)
+    return Verdict(key, is_gone, problem, tuple(bad), b"".join(good))

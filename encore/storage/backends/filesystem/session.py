@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from encore.storage.backends.filesystem.locking import try_lock
@@ -181,6 +181,24 @@ def sweep(
         finally:
             if live >= 0:
                 os.close(live)
+
+
+def dead_sessions(parent: Folder) -> Iterator[tuple[str, int]]:
+    """Yield the sessions whose program has died, and how many files each has left."""
+    for name in sorted({entry.name.removesuffix(_LIVE) for entry in list_folder(parent)}):
+        live = _dead(parent, name + _LIVE)
+        if live is None:
+            continue
+        if live >= 0:
+            os.close(live)
+        count = 0
+        with suppress(FileNotFoundError):
+            folder = open_folder(parent, name)
+            try:
+                count = sum(1 for _ in list_folder(folder))
+            finally:
+                close_folder(folder)
+        yield name, count
 
 
 def _dead(parent: Folder, name: str) -> int | None:

@@ -253,9 +253,20 @@ class FilesystemStore(DirectoryEngine):
         prepared, self._prepared = self._prepared, None
         with self._translated("commit"):
             if prepared is None:
-                committer.apply(batch, context.mark_committed, is_lone=context.quiet)
+                # What a history has written down of a version has to come true.
+                is_lone = context.quiet and not context.is_undoable
+                committer.apply(batch, context.mark_committed, is_lone=is_lone)
             else:
                 committer.publish(prepared, context.mark_committed)
+
+    def _changed(self) -> Batch:
+        batch = super()._changed()
+        if not self._is_dated and self._owner.context.quiet and len(batch) == 1:
+            ((key, record),) = batch.items()
+            if record is not None:
+                batch[key] = self._committer().dated(record)
+        self._is_dated = True
+        return batch
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
         prepared = self._prepared
@@ -271,16 +282,3 @@ class FilesystemStore(DirectoryEngine):
                 f"{self!r} was closed while a transaction was open", store=self, operation="commit"
             )
         return directory.committer
-
-    def _put_plain(self, key: str, data: bytes, text: str) -> bool:
-        directory = self._directory
-        if directory is None or self._owner.overlay is not None or self._heard():
-            return False
-        if not self._writer.lock.acquire(False):
-            return False  # somebody writes: wait for them in the general way
-        try:
-            return directory.put_plain(key, data, text)
-        except OSError as error:
-            raise self._trouble(error, "put", key) from error
-        finally:
-            self._writer.lock.release()

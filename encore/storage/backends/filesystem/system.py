@@ -23,6 +23,8 @@ _TIME_BY_DESCRIPTOR = os.utime in os.supports_fd
 _TIME_BY_NAME = os.utime in os.supports_dir_fd and os.utime in os.supports_follow_symlinks
 BY_DESCRIPTOR = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 
+_LINK: Any = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
+
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOINHERIT", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Not to wait at a named pipe for somebody who writes into it.
@@ -65,6 +67,10 @@ if BY_DESCRIPTOR:
 
     def rename_at(source: Folder, name: str, target: Folder, new_name: str) -> None:
         os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
+
+    def link_at(source: Folder, name: str, target: Folder, new_name: str) -> None:
+        """Give a file another name; OSError where the file system has no such links."""
+        os.link(name, new_name, src_dir_fd=source, dst_dir_fd=target, **_LINK)
 
     def unlink_at(folder: Folder, name: str) -> None:
         os.unlink(name, dir_fd=folder)
@@ -129,6 +135,9 @@ else:
 
     def rename_at(source: Folder, name: str, target: Folder, new_name: str) -> None:
         os.replace(os.path.join(source, name), os.path.join(target, new_name))
+
+    def link_at(source: Folder, name: str, target: Folder, new_name: str) -> None:
+        os.link(os.path.join(source, name), os.path.join(target, new_name), **_LINK)
 
     def unlink_at(folder: Folder, name: str) -> None:
         os.unlink(os.path.join(folder, name))

@@ -8,6 +8,7 @@
 ``writing``   data on its way in, and the list by which the files of the dead are found
 ``tree``      where the file of a key is: system calls below one open directory
 ``index``     the format of the index
+``checking``  whether the index and the files agree
 """
 
 from encore.storage.backends.hashdir.store import HashdirStore

@@ -14,15 +14,13 @@ from encore.storage.backends.filesystem.contents import StagedFile
 from encore.storage.backends.filesystem.failures import translate
 from encore.storage.backends.filesystem.writing import Source
 from encore.storage.backends.hashdir.reading import FilesRead
-from encore.storage.backends.hashdir.tree import Place
+from encore.storage.backends.hashdir.tree import MOST_VERSIONS, Place
 from encore.storage.backends.hashdir.versions import Duplicate, Version
 from encore.storage.backends.hashdir.writing import Writer, stage
 from encore.storage.content import Content
 from encore.storage.template import Staged
 from encore.storage.transactions.owners import next_number
 from encore.storage.values import Value
-
-_MOST_VERSIONS = (1 << 63) - 1
 
 
 class FileValues(FilesRead):
@@ -81,7 +79,7 @@ class FileValues(FilesRead):
         assert garbage is not None
         if made is None:
             made = owner.made = set()
-        place = Place(key, next_number() & _MOST_VERSIONS or 1)
+        place = Place(key, next_number() & MOST_VERSIONS or 1)
         writer = self._writer
         try:
             writer = writer or self._writing_files()

@@ -14,6 +14,10 @@ Only this folder imports this module.
 
 from __future__ import annotations
 
+import sqlite3
+
+from encore.storage.backends.hashdir.tree import Place
+from encore.storage.backends.sqlite.history_tables import HAS_HISTORY
 from encore.storage.backends.sqlite.statements import TABLES, Format
 
 _LAYOUT = """CREATE TABLE layout(
@@ -25,7 +29,6 @@ _REMOVED = """CREATE TABLE removed(
 
 LAYOUT = "SELECT width, depth FROM layout"
 VERSION = "SELECT blob FROM kv WHERE key=?"
-HAS_HISTORY = "SELECT 1 FROM sqlite_schema WHERE name='history_image'"
 REMEMBERED = "SELECT 1 FROM history_image WHERE key=? AND blob=?"
 REMOVING = "INSERT OR REPLACE INTO removed(key,file) VALUES(?,?)"
 REMOVED = "SELECT file FROM removed WHERE key=?"
@@ -35,6 +38,24 @@ ADOPT = (
     "INSERT INTO kv(key,token,created,modified,size,metadata,blob) VALUES(?,?,?,?,?,?,0)"
     " ON CONFLICT(key) DO NOTHING"
 )
+
+
+def is_needed(connection: sqlite3.Connection, place: Place) -> bool:
+    """Whether a record points at a file, or a history keeps it."""
+    row = connection.execute(VERSION, (place.key,)).fetchone()
+    if row is not None and row[0] == place.version:
+        return True
+    if connection.execute(HAS_HISTORY).fetchone() is None:
+        return False
+    return connection.execute(REMEMBERED, place).fetchone() is not None
+
+
+def recorded(connection: sqlite3.Connection) -> list[str]:
+    """The statements that give the key and the version of every file that is needed."""
+    tables = ["kv"]
+    if connection.execute(HAS_HISTORY).fetchone() is not None:
+        tables.append("history_image")
+    return [f"SELECT key, blob FROM {table} WHERE blob>0" for table in tables]
 
 
 def index_format(width: int, depth: int) -> Format:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from encore.errors import EncoreError, StoreError
@@ -22,11 +23,13 @@ from encore.storage.backends.filesystem.system import (
     sync_folder,
 )
 from encore.storage.backends.hashdir import index as texts
+from encore.storage.backends.hashdir.checking import examine
 from encore.storage.backends.hashdir.plain import PlainFiles, remove_removed
 from encore.storage.backends.hashdir.tree import Place, Tree
 from encore.storage.backends.hashdir.writing import OWN_FOLDER, sweep_dead
 from encore.storage.backends.sqlite.connections import Settings
 from encore.storage.backends.sqlite.document import create
+from encore.storage.checking import Problem
 
 _INDEX = "index.db"
 _OF_FILESYSTEM_STORE = "format.json"
@@ -210,21 +213,17 @@ class HashdirStore(PlainFiles):
                 operation="open",
             )
 
+    def _is_remembered(self, data: tuple[bool, Place]) -> bool:
+        is_new, place = data
+        return not is_new and self._execute(texts.REMEMBERED, place).fetchone() is not None
+
     def _recover(self, connection: sqlite3.Connection) -> None:
         self._check_layout(connection)
-
-        has_history = connection.execute(texts.HAS_HISTORY).fetchone() is not None
-
-        def is_needed(place: Place) -> bool:
-            row = connection.execute(texts.VERSION, (place.key,)).fetchone()
-            if row is not None and row[0] == place.version:
-                return True
-            return (
-                has_history and connection.execute(texts.REMEMBERED, place).fetchone() is not None
-            )
-
         tree = self._tree
         assert tree is not None
         with suppress(OSError, sqlite3.Error):  # what cannot be done now is done another time
-            sweep_dead(tree, is_needed)
+            sweep_dead(tree, partial(texts.is_needed, connection))
             remove_removed(connection, tree)
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        return examine(self, repair)

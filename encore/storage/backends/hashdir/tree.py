@@ -44,6 +44,8 @@ _T = TypeVar("_T")
 
 #: The version of a plain file.
 PLAIN = 0
+#: The greatest: what an SQLite integer holds.
+MOST_VERSIONS = (1 << 63) - 1
 
 # A link is none: it would lead elsewhere.
 _NO_FILE = frozenset((errno.ENOENT, errno.ELOOP, errno.EMLINK))
@@ -82,6 +84,7 @@ class Tree:
 
     def __init__(self, path: str, width: int, depth: int) -> None:
         self.root: Folder = open_root(path)
+        self.width, self.depth = width, depth
         self._cuts = [slice(at, at + width) for at in range(0, width * depth, width)]
         self._rest = slice(width * depth, None)
 
@@ -134,6 +137,10 @@ class Tree:
         finally:
             self._leave(folder)
         return found if stat.S_ISREG(found.st_mode) else None
+
+    def exists(self, path: str) -> bool:
+        """Whether anything has this path, as `names_of` gives it, joined by ``/``."""
+        return exists_at(self.root, path.replace("/", os.sep))
 
     # -- writing ----------------------------------------------------------------------------------
 

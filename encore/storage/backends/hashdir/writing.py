@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
+from encore.keys.rules import check_key
 from encore.storage.backends.filesystem.contents import StagedFile, copy_descriptor
 from encore.storage.backends.filesystem.session import Session, sweep
 from encore.storage.backends.filesystem.system import (
@@ -35,12 +36,12 @@ from encore.storage.backends.filesystem.system import (
     write_all,
 )
 from encore.storage.backends.filesystem.writing import write_chunks
-from encore.storage.backends.hashdir.tree import Place, Tree
+from encore.storage.backends.hashdir.tree import MOST_VERSIONS, Place, Tree
 
 #: What no key of the store can name.
 OWN_FOLDER = ".encore"
 
-_SESSIONS = "sessions"
+SESSIONS = "sessions"
 _LIST = "list"
 # A list of this many bytes is begun anew once nothing on it is undecided.
 _LONG_LIST = 1 << 20
@@ -70,7 +71,7 @@ class Writer:
         self._durable = durable
         own = make_folder(tree.root, OWN_FOLDER)
         try:
-            self._parent = make_folder(own, _SESSIONS)
+            self._parent = make_folder(own, SESSIONS)
         finally:
             close_folder(own)
         try:
@@ -208,7 +209,7 @@ def sweep_dead(tree: Tree, is_needed: Callable[[Place], bool]) -> None:
 
     def go_through(folder: Folder) -> bool:
         refused = 0
-        for place in _listed(folder):
+        for place in places_of(folder):
             if not is_needed(place):
                 refused += not tree.remove(place, prune=True)
         return not refused
@@ -217,7 +218,7 @@ def sweep_dead(tree: Tree, is_needed: Callable[[Place], bool]) -> None:
         return
     own = open_folder(tree.root, OWN_FOLDER)
     try:
-        parent = make_folder(own, _SESSIONS)
+        parent = make_folder(own, SESSIONS)
     finally:
         close_folder(own)
     try:
@@ -226,18 +227,28 @@ def sweep_dead(tree: Tree, is_needed: Callable[[Place], bool]) -> None:
         close_folder(parent)
 
 
-def _listed(folder: Folder) -> list[Place]:
+def places_of(folder: Folder) -> list[Place]:
     """The files on the list of a session."""
     try:
         descriptor = open_at(folder, _LIST, READ)
     except FileNotFoundError:
         return []
     try:
-        entries = read_all(descriptor).split(b"\0")
+        return read_places(read_all(descriptor))
     finally:
         os.close(descriptor)
+
+
+def read_places(text: bytes) -> list[Place]:
+    """The files that the text of a list names; what is damaged of it names none."""
     places = []
-    for entry in entries[:-1]:  # what has no end was not finished, and its file never made
+    for entry in text.split(b"\0")[
+        :-1
+    ]:  # what has no end was not finished, and its file never made
         version, _, key = entry.partition(b" ")
-        places.append(Place(key.decode(), int(version, 16)))
+        with suppress(ValueError):
+            place = Place(key.decode(), int(version, 16))
+            check_key(place.key)
+            if 0 < place.version <= MOST_VERSIONS:
+                places.append(place)
     return places

@@ -9,6 +9,7 @@
 ``connections``  how a connection is opened, and kept one per thread
 ``document``     creating and checking the file
 ``chunks``       the rows of large data, and snapshots
+``checking``     what is wrong with a file
 ``staging``      which of them no key points at yet, and who writes them
 ``bulk``         many small values with few calls
 ``searching``    metadata queries

@@ -2,7 +2,8 @@
 
 ::
 
-    history_step    one row per step: when, what it is called, how much it remembers
+    history_step    one row per step: when, what it is called, how much it remembers; and if it is
+                    a lone write of a small value, the version, so that writing it is one row more
     history_image   one row per step and key: the version that the key does not have now; its id
                     begins with the step
     history_state   one row: which steps are undone, and what has been saved
@@ -17,7 +18,7 @@ module.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 OBJECTS = {
     "history_step": """CREATE TABLE history_step(
@@ -29,13 +30,20 @@ OBJECTS = {
         meta TEXT NOT NULL,
         merge_key TEXT,
         count INTEGER NOT NULL,
-        size INTEGER NOT NULL)""",
+        size INTEGER NOT NULL,
+        key TEXT,
+        expect TEXT,
+        token TEXT,
+        created REAL,
+        modified REAL,
+        bytes INTEGER,
+        metadata TEXT,
+        data BLOB)""",
     "history_image": """CREATE TABLE history_image(
         id INTEGER PRIMARY KEY,
         step INTEGER NOT NULL,
         key TEXT NOT NULL,
         expect TEXT,
-        time REAL,
         held INTEGER NOT NULL DEFAULT 0,
         skipped INTEGER NOT NULL DEFAULT 0,
         token TEXT,
@@ -55,8 +63,11 @@ OBJECTS = {
         base INTEGER NOT NULL,
         saved INTEGER,
         fence INTEGER NOT NULL,
+        last INTEGER NOT NULL,
         revision INTEGER NOT NULL)""",
 }
+HAS_HISTORY = "SELECT 1 FROM sqlite_schema WHERE name='history_image'"
+HAS_BLOB = "SELECT 1 FROM history_image WHERE blob=?"
 
 
 class Remembering(Protocol):
@@ -73,6 +84,3 @@ class Remembering(Protocol):
 
     def put_alone(self, key: str, data: bytes, text: str) -> bool:
         """Store small data outside a transaction. False: nothing done, take the general way."""
-
-    def unneeded(self, garbage: list[Any]) -> list[Any]:
-        """What of the data that the commit makes useless is not remembered."""

@@ -7,6 +7,7 @@ imports this module.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sqlite3
 import time
@@ -15,15 +16,12 @@ from pathlib import Path
 from encore.storage.backends.sqlite import statements as sql
 
 _STALE_SECONDS = 86400.0
+_WRITER = re.compile(r"(.*)/([1-9][0-9]{0,8})/([0-9]*)", re.DOTALL)
 
 
 def sweep(connection: sqlite3.Connection) -> None:
     """Drop the blobs that died with their writer before any key pointed at them."""
-    orphans = [
-        (blob,)
-        for blob, writer, since in connection.execute(sql.STAGED).fetchall()
-        if not _is_alive(writer, since)
-    ]
+    orphans = [(blob,) for blob in classify(connection)[0]]
     if orphans:
         connection.execute(sql.BEGIN)
         try:
@@ -36,23 +34,38 @@ def sweep(connection: sqlite3.Connection) -> None:
             raise
 
 
+def classify(connection: sqlite3.Connection) -> tuple[list[int], list[int]]:
+    """The blobs whose writer is dead, and those that encore cannot have registered."""
+    dead: list[int] = []
+    odd: list[int] = []
+    for blob, writer, since in connection.execute(sql.STAGED).fetchall():
+        found = _WRITER.fullmatch(writer) if isinstance(writer, str) else None
+        if found is None or not isinstance(since, float):
+            odd.append(blob)
+            continue
+        host, number, started = found.groups()
+        if not _is_alive(host, int(number), started, since):
+            is_used = connection.execute(sql.HAS_BLOB, (blob,)).fetchone() is not None
+            (odd if is_used else dead).append(blob)
+    return dead, odd
+
+
 def writer_name() -> str:
     """This process, so that another can tell whether it is still alive."""
     pid = os.getpid()
     return f"{socket.gethostname()}/{pid}/{_start_time(pid)}"
 
 
-def _is_alive(writer: str, since: float) -> bool:
-    host, pid, started = writer.rsplit("/", 2)
+def _is_alive(host: str, pid: int, started: str, since: float) -> bool:
     if host != socket.gethostname():
         return time.time() - since < _STALE_SECONDS
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
         pass  # it is there, and somebody else's
-    return _start_time(int(pid)) == started
+    return _start_time(pid) == started
 
 
 def _start_time(pid: int) -> str:

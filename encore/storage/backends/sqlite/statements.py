@@ -170,6 +170,7 @@ COPY_CHUNKS = (
 STAGE = "INSERT INTO staging(blob,writer,since) VALUES(?,?,?)"
 UNSTAGE = "DELETE FROM staging WHERE blob=?"
 STAGED = "SELECT blob, writer, since FROM staging"
+HAS_BLOB = "SELECT 1 FROM kv WHERE blob=?"
 
 # -- transactions ---------------------------------------------------------------------------------
 

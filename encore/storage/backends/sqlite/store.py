@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from encore.storage.backends.sqlite.checking import examine
 from encore.storage.backends.sqlite.large import LargeValues
+from encore.storage.checking import Problem
 
 
 class SqliteStore(LargeValues):
@@ -39,3 +43,6 @@ class SqliteStore(LargeValues):
     -----
     *Threads*: each thread has its own connection; readers never wait for writers.
     """
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        return examine(self, repair)

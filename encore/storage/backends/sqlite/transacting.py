@@ -24,7 +24,7 @@ from encore.errors import LockTimeoutError, ReadOnlyError
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.engine import SqliteEngine
 from encore.storage.backends.sqlite.failures import translate
-from encore.storage.backends.sqlite.history_tables import Remembering
+from encore.storage.backends.sqlite.history_tables import HAS_BLOB, HAS_HISTORY, Remembering
 from encore.storage.transactions.contexts import SimpleTransactionContext
 
 
@@ -96,8 +96,8 @@ class SqliteTransactions(SqliteEngine):
             return
         connection = self._connection()
         try:
-            if self._remembering is not None and garbage[0]:
-                garbage[0] = self._remembering.unneeded(garbage[0])
+            if garbage[0]:
+                garbage[0] = self._useless(garbage[0])
             self._before_commit(garbage[0])
             self._writing = None  # before others can begin, or theirs would be taken away
             connection.execute("COMMIT")
@@ -110,6 +110,18 @@ class SqliteTransactions(SqliteEngine):
             raise
         context.mark_committed()
         self._after_commit(garbage[0])
+
+    def _useless(self, garbage: list[Any]) -> list[Any]:
+        """What of the data that a commit leaves behind no history of the file remembers.
+
+        Whether one is attached here or not: another program may have it.
+        """
+        if self._execute(HAS_HISTORY).fetchone() is None:
+            return garbage
+        return [data for data in garbage if not self._is_remembered(data)]
+
+    def _is_remembered(self, data: Any) -> bool:
+        return self._execute(HAS_BLOB, (data,)).fetchone() is not None
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
         owner = self._owner
