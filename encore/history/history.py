@@ -1,7 +1,6 @@
 """Undo and redo: the `History` of a store.
 
-What is a step, ``recorder`` decides while transactions commit; where it is kept, the ledgers. Here
-is what an application does with it; what it may ask is in ``view``.
+What is a step decides ``recorder``, while transactions commit; what may be asked is in ``view``.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from encore.errors import HistoryError
+from encore.events.abstract_event_manager import BaseEventManager
 from encore.history.policy import Policy
 from encore.history.steps import State, Step, Summary
 from encore.history.travelling import OnConflict, Traveller, check_way
@@ -50,10 +50,8 @@ class History(HistoryView):
 
     Raises
     ------
-    HistoryError
-        The store has a history already.
-    UnsupportedError
-        It has no transactions, or cannot keep steps as asked for.
+    HistoryError, UnsupportedError
+        The store has a history already; or it cannot keep one, or not as asked for.
 
     Notes
     -----
@@ -97,6 +95,11 @@ class History(HistoryView):
     def __repr__(self) -> str:
         return f"<History of {', '.join(map(repr, self.stores))}>"
 
+    @property
+    def event_manager(self) -> BaseEventManager:
+        """Who tells listeners of this history's events: that of the (first) store."""
+        return self.stores[0].event_manager  # type: ignore[no-any-return]
+
     # -- life -------------------------------------------------------------------------------------
 
     def _open(self) -> None:
@@ -111,10 +114,8 @@ class History(HistoryView):
             ledger.store._recorder = self._recorder
         self._is_open = True
         self._told = self._position()
-        policy = self._recorder.policy
-        if not self._is_readonly() and policy.superfluous(self._timeline.done()):
-            with self._traveller.editing() as edit:
-                edit.drop_superfluous(policy)
+        if not self._is_readonly():
+            self._traveller.drop_superfluous()
 
     def close(self) -> None:
         """Stop recording. What is persistent stays; closing twice does nothing.
@@ -225,13 +226,11 @@ class History(HistoryView):
 
     def _undo_one(self, step: Step, on_conflict: OnConflict) -> tuple[Step, ...]:
         self._timeline.refresh()
-        done = self._timeline.done()
+        done = self._backwards(len(self._timeline.done()))
         found = next((summary for summary in done if summary.id == step.id), None)
         if found is None:
-            raise HistoryError(f"the step {step.label!r} is not done, or has been dropped")
-        if found.id <= self._timeline.state.fence:
-            raise HistoryError("what lies before a barrier cannot be undone")
-        if found is done[-1]:
+            raise HistoryError(f"{step.label!r} is not done, is gone, or lies before a barrier")
+        if found is done[0]:
             return self.undo(on_conflict=on_conflict)
         self._traveller.reverse(found, on_conflict)
         return (self._step(found, True),)
@@ -269,8 +268,6 @@ class History(HistoryView):
         """Have what has been done until now never be undone: it was sent, or published."""
         self._set_state(lambda state, position: state._replace(fence=position))
 
-    # -- what is saved ----------------------------------------------------------------------------
-
     def mark_saved(self) -> None:
         """Remember that the content, as it is now, has been saved."""
         self._set_state(lambda state, position: state._replace(saved=position))
@@ -287,7 +284,7 @@ class History(HistoryView):
         self._check_free()
         with self._traveller.editing() as edit:
             edit.forget(lambda ledger, name: self._scopes[ledger].name(name) == key)
-            self._told = None  # even if only what earlier steps keep is different
+            self._told = None  # also where only earlier steps are different
 
     def clear(self) -> None:
         """Drop all steps. The content stays as it is, and saved if it was."""

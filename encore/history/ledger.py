@@ -77,7 +77,8 @@ class Images(ABC):
     store : Store
         A backend.
     follows : callable, optional
-        Whether a key is remembered; default: every key.
+        Returns what a key is called in labels, None if it is not remembered; default: every key is,
+        and is called what it is.
 
     Attributes
     ----------
@@ -94,7 +95,7 @@ class Images(ABC):
 
     is_persistent = False
 
-    def __init__(self, store: Any, follows: Callable[[str], bool] | None) -> None:
+    def __init__(self, store: Any, follows: Callable[[str], str | None] | None) -> None:
         self.store = store
         self.follows = follows
         self.steps: dict[int, Summary] = {}

@@ -21,7 +21,7 @@ from encore.storage.transactions.staging import StagedStore
 
 
 def ledger_for(
-    store: Any, persistent: Any, follows: Callable[[str], bool] | None, part: int = 0
+    store: Any, persistent: Any, follows: Callable[[str], str | None] | None, part: int = 0
 ) -> Ledger:
     """Return the ledger for a backend.
 
@@ -76,7 +76,7 @@ def _kind(store: StagedStore) -> type[StagedLedger]:
 
 
 def _beside(
-    store: StagedStore, side: Store, follows: Callable[[str], bool] | None, part: int
+    store: StagedStore, side: Store, follows: Callable[[str], str | None] | None, part: int
 ) -> Ledger:
     if side._engine() is store:
         raise HistoryError(f"the history of {store!r} cannot be kept in that store itself")

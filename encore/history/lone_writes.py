@@ -31,11 +31,12 @@ class LoneLedger(StagedLedger):
         """Whether a single write of a key would be a new step, and nothing else would change."""
         if self._journal is not None and not self._journal.is_current():
             return False
-        return self.may_append() and (self.follows is None or self.follows(key))
+        return self.may_append() and (self.follows is None or self.follows(key) is not None)
 
     def _summary(self, key: str, held: int) -> Summary:
         step = self.next_id(None)
-        return Summary(step, self.clock(), f"Set {key}", "Set", None, {}, None, 1, held)
+        name = key if self.follows is None else self.follows(key)
+        return Summary(step, self.clock(), f"Set {name}", "Set", None, {}, None, 1, held)
 
     def _add(self, step: Summary, key: str, image: Image) -> None:
         self._images[step.id] = {key: image}

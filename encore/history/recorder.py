@@ -231,7 +231,9 @@ class StepRecorder:
                     total = total + Captured(kept.key_count, kept.size, 0, "")
         return total
 
-    def _labelled(self, step: Summary, total: Captured, parts: Collection[Ledger]) -> Summary:
+    def _labelled(
+        self, step: Summary, total: Captured, parts: Mapping[Ledger, Captured]
+    ) -> Summary:
         """A step with a label: the one it was given, or one made from what it does."""
         if step.label and not step.verb:
             return step
@@ -243,7 +245,9 @@ class StepRecorder:
                 for key in ledger.keys(step.id)
             }
             count = len(names)
-        return step._replace(label=label_of(total.verb, count, total.key), verb=total.verb)
+        ledger = next(iter(parts))
+        name = self._scopes[ledger].name(parts[ledger].key)
+        return step._replace(label=label_of(total.verb, count, name or ""), verb=total.verb)
 
     def _write(
         self,

@@ -54,11 +54,11 @@ class Scope:
         return changes[0].key
 
     @property
-    def follows(self) -> Callable[[str], bool] | None:
+    def follows(self) -> Callable[[str], str | None] | None:
         """Whether a key of the engine is followed; None if every key is."""
         if not self._maps and "" in self._prefixes:
             return None
-        return lambda key: self.name(key) is not None
+        return self.name
 
 
 def _translates(face: Any) -> bool:

@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from encore.history import statements as sql
 from encore.history.ledger import Conflict, Ledger
 from encore.history.steps import State, Summary
+from encore.storage.backends.sqlite.failures import Rows
 from encore.storage.backends.sqlite.history_tables import OBJECTS
+from encore.storage.metadata import decode_metadata
 from encore.storage.values import Value
 
 
@@ -25,7 +25,7 @@ class SqlImages(Ledger):
 
     is_persistent = True
 
-    def __init__(self, store: Any, follows: Callable[[str], bool] | None) -> None:
+    def __init__(self, store: Any, follows: Callable[[str], str | None] | None) -> None:
         super().__init__(store, follows)
         self._revision = -1
         self._tables_are_there = False
@@ -55,8 +55,8 @@ class SqlImages(Ledger):
             self.steps = {**steps, **{row[0]: _summary(row) for row in rows}}
         self._last, self.unread = max(last, self.state.base, self.state.last), 0
 
-    def _execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
-        return self.store._execute(statement, parameters)  # type: ignore[no-any-return]
+    def _execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> Rows:
+        return Rows(self.store._execute(statement, parameters), self.store)
 
     def conflicts(self, step: int) -> list[Conflict]:
         return [Conflict(*row) for row in self._execute(sql.CONFLICTS, sql.images_of(step))]
@@ -122,5 +122,5 @@ class SqlImages(Ledger):
 
 
 def _summary(row: tuple[Any, ...]) -> Summary:
-    meta = {} if row[5] == "{}" else json.loads(row[5])
+    meta = decode_metadata(row[5])
     return Summary._make((*row[:5], meta, *row[6:]))

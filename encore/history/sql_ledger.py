@@ -41,7 +41,7 @@ class SqlLedger(SqlTouching):
 
     def capture(self, context: Any, step: int) -> Captured:
         touched, self._open.step = self._open.step, 0
-        if not touched:
+        if not touched or not self._has_tables():  # made in a block that was rolled back
             return NOTHING
         if touched != step:
             self._move(touched, step, sql.images_of(step)[0] - sql.images_of(touched)[0])
@@ -68,7 +68,6 @@ class SqlLedger(SqlTouching):
             if before == after or (
                 like
                 and bytes_here is not None
-                and bytes_here <= COMPARED_BYTES
                 and self._same_data(key_here, bytes_here, blob, new_blob, same)
             ):
                 self._drop_image(number, key_here, before, after, blob, new_blob)
@@ -88,9 +87,11 @@ class SqlLedger(SqlTouching):
 
     def _same_data(self, key: str, size: int, blob: Any, new_blob: Any, same: bool) -> bool:
         """Whether a version and a record of equal size have the same data."""
-        if blob is None and new_blob is None:
-            return same
-        return blob == new_blob or self._data(key, size, blob) == self._data(key, size, new_blob)
+        if blob == new_blob:
+            return blob is not None or same
+        if size > COMPARED_BYTES:
+            return False
+        return self._data(key, size, blob) == self._data(key, size, new_blob)
 
     def _data(self, key: str, size: int, blob: int | None) -> bytes | None:
         """The data of a version that is not large, and not in its row."""

@@ -44,7 +44,7 @@ class SqlTouching(SqlImages):
     The parameters are those of `Ledger`.
     """
 
-    def __init__(self, store: Any, follows: Callable[[str], bool] | None) -> None:
+    def __init__(self, store: Any, follows: Callable[[str], str | None] | None) -> None:
         super().__init__(store, follows)
         self._open = _Open()
 
@@ -93,15 +93,12 @@ class SqlTouching(SqlImages):
         self._open.last = max(last, self._open.last)
 
     def put_alone(self, key: str, data: bytes, text: str) -> bool:
-        if (
-            not self._has_tables()
-            or not self.may_append()
-            or (self.follows is not None and not self.follows(key))
-        ):
+        name = key if self.follows is None else self.follows(key)
+        if name is None or not self._has_tables() or not self.may_append():
             return False
         store, step, token, now = self.store, self._last + 1, new_token(), time.time()
         connection = store._owner.connection or store._connect()
-        row = (step, self.clock(), "Set " + key, key, token, key, self._revision, data, text)
+        row = (step, self.clock(), "Set " + name, key, token, key, self._revision, data, text)
         execute = connection.execute
         try:
             execute(BEGIN)

@@ -57,7 +57,7 @@ class StagedImages(Images):
     """
 
     def __init__(
-        self, store: Any, follows: Callable[[str], bool] | None, kept: KeptVersions
+        self, store: Any, follows: Callable[[str], str | None] | None, kept: KeptVersions
     ) -> None:
         super().__init__(store, follows)
         self._images: dict[int, KeyImages] = {}

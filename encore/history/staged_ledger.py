@@ -37,7 +37,7 @@ class StagedLedger(StagedImages, Ledger):
     def __init__(
         self,
         store: Any,
-        follows: Callable[[str], bool] | None,
+        follows: Callable[[str], str | None] | None,
         kept: KeptVersions,
         lasting: LastingVersions | None = None,
     ) -> None:

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 from encore.errors import UndoConflict
 from encore.history.ledger import Edit, Ledger
 from encore.history.past import PastStore, over
-from encore.history.policy import Policy
 from encore.history.recorder import StepRecorder
 from encore.history.scope import Scope
 from encore.history.steps import LOST, State, Summary
@@ -65,10 +64,6 @@ class Editing:
             left = (step.id for step in self._timeline.summaries() if step.id not in self._dropped)
             undone = next((step for step in left if step >= undone), 0)
         self.state = self.state._replace(saved=saved, base=base, undone=undone, last=last)
-
-    def drop_superfluous(self, policy: Policy) -> None:
-        """Drop what is more than is to be kept."""
-        self.drop(policy.superfluous(self._timeline.done()), oldest=True)
 
     def drop_all(self) -> None:
         """Drop every step, and keep where the content stands."""
@@ -162,6 +157,13 @@ class Traveller:
         if len(engines) > 1:
             return transaction(*engines, notes=notes, origin=origin)
         return engines[0]._new_context(notes, quiet=not notes, options={"origin": origin})
+
+    def drop_superfluous(self) -> None:
+        """Drop what is more than is to be kept."""
+        policy = self._recorder.policy
+        if policy.superfluous(self._timeline.done()):
+            with self.editing() as editing:
+                editing.drop(policy.superfluous(self._timeline.done()), oldest=True)
 
     # -- undo and redo ----------------------------------------------------------------------------
 
@@ -258,7 +260,9 @@ class Traveller:
 
 def _put_back(ledger: Ledger, step: int, key: str) -> None:
     store = ledger.store
-    _, value = ledger.image(key, step)
+    is_known, value = ledger.image(key, step)
+    if not is_known:
+        return  # it was left out when the step was redone
     if value is None:
         store._erase(key, True)
         return

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from encore.errors import HistoryBusy, HistoryError, UnsupportedError
-from encore.events.abstract_event_manager import BaseEventManager
 from encore.history.events import HistoryChangedEvent
 from encore.history.ledger import Ledger
 from encore.history.ledgers import ledger_for
@@ -41,11 +40,6 @@ class HistoryView:
         self._recorder = StepRecorder(self._timeline, policy, self._scopes, self._tell)
         self._told: tuple[Any, ...] | None = None
         self._is_open = False
-
-    @property
-    def event_manager(self) -> BaseEventManager:
-        """Who tells listeners of this history's events: that of the (first) store."""
-        return self.stores[0].event_manager  # type: ignore[no-any-return]
 
     # -- where it stands --------------------------------------------------------------------------
 
@@ -256,7 +250,7 @@ class HistoryView:
 
     def _tell(self) -> None:
         """Announce where the history stands, unless that is known."""
-        manager = self.event_manager
+        manager = self.stores[0].event_manager
         if not manager.wants(HistoryChangedEvent, self):
             return
         position = self._position()
