@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -35,10 +36,10 @@ settings.register_profile("long", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile(os.environ.get("ENCORE_HYPOTHESIS", "ci"))
 
 
-# Laws are examined on every store; where they take long, or say little new, one in ten every day,
-# and all of them with ENCORE_TESTS=all (``tox -e all``).
+# Laws are examined on every store; where they take long, or say little new, one in sixteen every
+# day, and all of them with ENCORE_TESTS=all (``tox -e all``).
 _ALL = os.environ.get("ENCORE_TESTS") == "all"
-_ONE_IN = 10
+_ONE_IN = 16
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -47,12 +48,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if _is_left_out(item)]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not _is_left_out(item)]
-    if "slow" in (config.getoption("-m") or ""):
-        return
-    skip = pytest.mark.skip(reason="slow: run it with -m slow")
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(skip)
+    for name in ("slow", "stress"):
+        if name in (config.getoption("-m") or ""):
+            continue
+        skip = pytest.mark.skip(reason=f"{name}: run it with -m {name}")
+        for item in items:
+            if item.get_closest_marker(name):
+                item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    """Have the tests themselves be no candidates for garbage: they may be many."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_left_out(item: pytest.Item) -> bool:

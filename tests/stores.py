@@ -91,7 +91,11 @@ STORES = [
     StoreUnderTest("dict", lambda directory, **options: DictStore(**options), shared=False),
     StoreUnderTest("sqlite", lambda directory, **o: SqliteStore(directory / "store.db", **o)),
     StoreUnderTest(
-        "sqlite-memory", lambda directory, **o: SqliteStore(":memory:", **o), False, False
+        "sqlite-memory",
+        lambda directory, **o: SqliteStore(":memory:", **o),
+        shared=False,
+        keeps=False,
+        is_sampled=True,
     ),
     StoreUnderTest("filesystem", lambda directory, **o: FilesystemStore(directory, **o)),
     StoreUnderTest(
@@ -212,9 +216,13 @@ WRAPPED = [
 # Every wrapper over every backend, and every two wrappers.
 STACKS = [over(entry, name) for name in WRAPPERS for entry in _OTHERS]
 STACKS += [of_two(name, entry, _DICT) for name in COMPOSED for entry in _OTHERS]
+STACKS += [of_two(name, _DICT, entry) for name in COMPOSED for entry in _OTHERS]
 PAIRS = [over(over(_DICT, inner), outer) for outer in WRAPPERS for inner in WRAPPERS]
 PAIRS += [over(of_two(inner, _DICT, _DICT), outer) for outer in WRAPPERS for inner in COMPOSED]
 PAIRS += [of_two(outer, over(_DICT, inner), _DICT) for outer in COMPOSED for inner in WRAPPERS]
+PAIRS += [
+    of_two(outer, of_two(inner, _DICT, _DICT), _DICT) for outer in COMPOSED for inner in COMPOSED
+]
 
 # One of each kind, for every day.
 SAMPLED = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import IO, Any
 
 from encore.keys.globs import glob_prefix, glob_to_regex
@@ -73,7 +74,7 @@ class CompositeVerbs(AbstractStore):
     # -- several keys -----------------------------------------------------------------------------
 
     def multiget_data(self, keys: Iterable[str]) -> Iterator[IO[bytes]]:
-        return (value.data for value in self.multiget(keys))
+        return map(attrgetter("data"), self.multiget(keys))  # which holds on to none of them
 
     def multiset_data(
         self,

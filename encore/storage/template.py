@@ -26,13 +26,21 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import IO, Any, NamedTuple, Protocol, TypeAlias
 
-from encore.errors import ConflictError, KeyNotFoundError
+from encore.errors import (
+    ConflictError,
+    CorruptValueError,
+    KeyNotFoundError,
+    ReadOnlyError,
+    TransactionError,
+)
 from encore.keys.rules import MAX_KEY_BYTES, check_key, check_prefix
 from encore.storage.announcements import Announcer
+from encore.storage.checking import DAMAGE, Problem, read_everything
 from encore.storage.composites import CompositeVerbs, pairs
 from encore.storage.files import size_left
 from encore.storage.metadata import (
@@ -233,7 +241,32 @@ class Store(Announcer, CompositeVerbs):
             "sizes": True,
         }
 
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        """What is wrong with what is stored, mended where that is asked for and safe."""
+        return read_everything(self)
+
     # -- reading ----------------------------------------------------------------------------------
+
+    def verify(self, *, repair: bool = False) -> Sequence[Problem]:
+        if self._context() is not None:
+            raise TransactionError(
+                f"verify: {self!r} has a transaction open, whose writes are nobody's yet; end it "
+                "first",
+                store=self,
+                operation="verify",
+            )
+        found: deque[Problem] = deque()  # a `list` is a verb here
+        try:
+            if repair and self.info()["readonly"]:
+                raise ReadOnlyError(
+                    f"verify: {self!r} is open for reading only, and cannot be repaired so",
+                    store=self,
+                    operation="verify",
+                )
+            found.extend(self._examine(repair))
+        except CorruptValueError as error:
+            found.append(Problem(DAMAGE, error.key, str(error)))
+        return [*found]
 
     def get(self, key: str) -> Value:
         value = self._find(key)

@@ -72,6 +72,12 @@ class ReadOnlyConformance:
                 continue
             pytest.fail(f"{name} listed something")
 
+    def test_it_can_be_checked_and_not_repaired(self, store: AbstractStore) -> None:
+        if store.info().get("listing", True):
+            assert [*store.verify()] == []
+        with pytest.raises(ReadOnlyError):
+            store.verify(repair=True)
+
     @pytest.mark.parametrize("verb", _ON_KEYS.values(), ids=_ON_KEYS)
     def test_no_verb_writes_to_a_key(self, store: AbstractStore, verb: verbs.Verb) -> None:
         with pytest.raises(ReadOnlyError):

@@ -21,6 +21,7 @@ store that claims transactions is held to all of them.
 from __future__ import annotations
 
 from encore.testing.answers import AnswerLaws
+from encore.testing.checking import CheckingLaws
 from encore.testing.closing import ClosingLaws
 from encore.testing.data import DataLaws
 from encore.testing.events import EventLaws
@@ -61,6 +62,7 @@ class StoreConformance(
     EventLaws,
     TransactionEventLaws,
     AnswerLaws,
+    CheckingLaws,
     ClosingLaws,
 ):
     """Subclass it, supply the fixture ``store``, and where there is one `reopen`."""

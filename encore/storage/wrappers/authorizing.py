@@ -7,10 +7,13 @@ everything stands in the place of the base. ``storage.api`` shows what is public
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 
-from encore.errors import AuthorizationError, TransactionError
+from encore.errors import AuthorizationError, StoreError, TransactionError
+from encore.storage.checking import Problem
 from encore.storage.template import Store
 from encore.storage.wrappers.hidden import HiddenFieldStore
 from encore.storage.wrappers.passwords import PasswordHash, hash_password, nobody
@@ -191,6 +194,18 @@ class SimpleAuthStore(HiddenFieldStore):
         self._rewrite_hidden(
             key, "update_permissions", lambda old: (self._permissions(old) | more).as_json()
         )
+
+    # -- checking ---------------------------------------------------------------------------------
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        for problem in super()._examine(repair):
+            may_see = problem.key is None
+            with suppress(StoreError):  # where permissions are damaged, nobody knows
+                may_see = may_see or self._has(problem.key)  # type: ignore[arg-type]
+            if not may_see:
+                explanation = "something is wrong with a key that this user may not read"
+                problem = replace(problem, key=None, explanation=explanation)
+            yield problem
 
     # -- the hidden field -------------------------------------------------------------------------
 

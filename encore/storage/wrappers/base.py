@@ -18,6 +18,7 @@ from typing import Any, NoReturn, Unpack
 
 from encore.errors import StoreError, TransactionError
 from encore.storage.announcements import Announcer
+from encore.storage.checking import Problem
 from encore.storage.template import Entry, MetadataChange, Staged, Store
 from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.recording import StepOptions
@@ -148,6 +149,9 @@ class WrapperStore(Store):
 
     def _has(self, key: str) -> bool:
         return self._inner._has(key)  # type: ignore[no-any-return]
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        return self._inner._examine(repair)  # type: ignore[no-any-return]
 
     def _find_many(self, keys: Iterable[str]) -> Iterator[tuple[str, Value | None]]:
         return self._inner._find_many(keys)  # type: ignore[no-any-return]

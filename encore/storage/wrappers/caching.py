@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from encore.keys.rules import check_key
 from encore.storage.announcements import Announcer, Batches
+from encore.storage.checking import Problem
 from encore.storage.content import Content
 from encore.storage.events import StoreEvent
 from encore.storage.template import Entry, MetadataChange, Staged, Store
@@ -110,6 +112,11 @@ class CachingStore(WrapperStore):
             self._copies.forget(key)
             return
         self._copies.clear()
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        yield from super()._examine(repair)
+        for problem in self.cache_store._examine(repair):
+            yield replace(problem, explanation=f"{problem.explanation} (in the cache)")
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from encore.storage.checking import Problem, read_everything
 from encore.storage.template import Entry, MetadataChange, Staged, Store
 from encore.storage.values import Value
 from encore.storage.wrappers.base import WrapperStore
@@ -94,6 +95,13 @@ class CodecStore(WrapperStore):
 
     _survey = Store._survey
     _sum = Store._sum
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        known = set()
+        for problem in super()._examine(repair):
+            known.add(problem.key)
+            yield problem
+        yield from read_everything(self, known)  # to the checksums behind what is encoded
 
     # -- writing ----------------------------------------------------------------------------------
 

@@ -117,6 +117,7 @@ class ComposedStore(BackendStore):
         return {
             **super().info(),
             **unable,
+            "readonly": all(part.info()["readonly"] for part in self._writable()),
             "key_bytes": min(part["key_bytes"] for part in found),
             "sizes": all(part["sizes"] for part in found),
             "parts": [part["type"] for part in found],

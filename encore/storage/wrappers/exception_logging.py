@@ -119,6 +119,7 @@ _VERBS: dict[str, tuple[Callable[[], Any], int]] = {
     **dict.fromkeys(("multiupdate_metadata", "import_values"), (_nothing, 0)),
     **dict.fromkeys(("exists", "__contains__", "delete"), (lambda: False, 1)),
     "__len__": (lambda: 0, 0),
+    "verify": (list, 0),
     "totals": (lambda: (0, 0), 1),
     **dict.fromkeys(("keys", "list", "items", "entries", "glob"), (_nowhere, 1)),
     **dict.fromkeys(("__iter__", "query", "query_keys"), (_nowhere, 0)),

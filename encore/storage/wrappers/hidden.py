@@ -261,8 +261,8 @@ class HiddenFieldStore(WrapperStore):
     def _erase(self, key: str, missing_ok: bool) -> None:
         with self._unit():
             old, _ = self._old(key, "delete")
-            if old is not None:
-                self._inner._erase(key, True)
+            if old is not None or (missing_ok and not self._inner._has(key)):
+                self._inner._erase(key, True)  # also if there is nothing: it may be read-only
             elif not missing_ok:
                 raise self._missing(key, "delete")
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from encore.storage.checking import Problem
 from encore.storage.template import Entry, MetadataChange, Staged, Store
 from encore.storage.values import BUFFER_SIZE, KeyEntry, Value
 from encore.storage.wrappers.base import WrapperStore
@@ -41,11 +42,11 @@ class InterceptingStore(WrapperStore):
         Parameters
         ----------
         verb : str
-            ``"get"``, ``"exists"``, ``"keys"``, ``"query"``, ``"put"``, ``"set_metadata"``,
-            ``"delete"``, ``"copy"`` or ``"move"``.
+            ``"get"``, ``"exists"``, ``"keys"``, ``"query"``, ``"verify"``, ``"put"``,
+            ``"set_metadata"``, ``"delete"``, ``"copy"`` or ``"move"``.
         key : str
-            The key; for ``keys`` the prefix, and ``""`` for ``query``. Copying and moving are two
-            operations, on the source and on the target.
+            The key; for ``keys`` the prefix, and ``""`` for ``query`` and ``verify``. Copying and
+            moving are two operations, on the source and on the target.
         intent : Intent
         """
         raise NotImplementedError
@@ -71,6 +72,11 @@ class InterceptingStore(WrapperStore):
     def _has(self, key: str) -> bool:
         with self._operation("exists", key, Intent.READ):
             return self._inner._has(key)  # type: ignore[no-any-return]
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        with self._operation("verify", "", Intent.READ):
+            found = self._inner._examine(repair)
+        return self._passing("verify", "", found)
 
     _find_many = Store._find_many
 

@@ -13,6 +13,7 @@ from typing import Any
 from encore.errors import ConflictError, InvalidKeyError, KeyNotFoundError
 from encore.keys.maps import HashPrefix, KeyMap, Prefix, UrlEncoded
 from encore.keys.rules import MAX_KEY_BYTES, check_key
+from encore.storage.checking import Problem
 from encore.storage.template import Entry, MetadataChange, Staged, Store
 from encore.storage.transactions.changes import Change
 from encore.storage.values import KeyEntry, Value
@@ -63,6 +64,11 @@ class KeyMapStore(WrapperStore):
             for change in changes
             if (key := above(change.key)) is not None
         ]
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        for problem in self._inner._examine(repair):
+            known = problem.key is None
+            yield problem if known else problem.under(self.keymap.from_base(problem.key))
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 
 from encore.keys.rules import check_key
+from encore.storage.checking import Problem
 from encore.storage.template import Entry, MetadataChange, Staged, Store, check_guard
 from encore.storage.values import KeyEntry, Value
 from encore.storage.wrappers.composing import ComposedStore
@@ -57,6 +58,11 @@ class LayeredStore(ComposedStore):
             if found is not None:
                 return found
         return None
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        for part in dict.fromkeys(self._parts):
+            mends = repair and not part.info()["readonly"]
+            yield from self._enter(part)._examine(mends)
 
     # -- listing ----------------------------------------------------------------------------------
 
@@ -161,7 +167,7 @@ class LayeredStore(ComposedStore):
             holding = [part for part in layers if self._enter(part)._has(key)]
             if not holding and not missing_ok:
                 raise self._missing(key, "delete")
-            for part in holding:
+            for part in holding or [self._home(key)]:  # which may refuse, being read-only
                 self._enter_to_write(part, key)._erase(key, missing_ok=True)
 
     def _transfer(self, source: str, target: str, *, move: bool) -> None:

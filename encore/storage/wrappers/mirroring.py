@@ -67,7 +67,11 @@ class MirroringStore(LayeredStore):
         self.diverged: dict[Store, str] = {}
 
     def info(self) -> dict[str, Any]:
-        return {**super().info(), "diverged": [repr(part) for part in self.diverged]}
+        return {
+            **super().info(),
+            "readonly": any(part.info()["readonly"] for part in self._parts),
+            "diverged": [repr(part) for part in self.diverged],
+        }
 
     def _layers(self, key: str) -> Sequence[Store]:
         return self._readable()

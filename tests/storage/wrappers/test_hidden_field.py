@@ -171,3 +171,16 @@ def test_joining_and_splitting_are_inverse(metadata: dict[str, Any], hidden: Any
 def test_every_verb_that_writes_keeps_the_field(store: CountingStore, write: verbs.Verb) -> None:
     write(store, "a")
     assert kept(store, "a")[0] == 1
+
+
+def test_two_of_a_kind_keep_a_field_each(store: CountingStore) -> None:
+    upper = CountingStore(PrefixStore(store, "p/"))
+    upper.put("a", b"1", {"x": 1})
+    upper.set_data("a", b"2")
+    store.set_data("p/a", b"3")
+    assert upper.get_metadata("a") == {"x": 1}
+    assert store.get_metadata("p/a") == {"test.writes.2": [2, False], "x": 1}
+    assert kept(store, "p/a") == [3, False]
+    beside = CountingStore(PrefixStore(store, "p/"))
+    beside.set_data("a", b"4")
+    assert store.get_metadata("p/a")["test.writes.2"] == [3, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from encore.storage.template import Store
 from encore.storage.wrappers.guards import ReadonlyStore
 from encore.storage.wrappers.joining import JoinedStore, MountedStore, RoutingStore
 from encore.storage.wrappers.keymaps import PrefixStore
+from encore.storage.wrappers.mirroring import MirroringStore
 from encore.testing.laws import heard, told
 from encore.testing.sources import MIB, Failing, SourceBroke, Trickle, pattern
 
@@ -26,6 +28,24 @@ def parts() -> tuple[DictStore, DictStore]:
 
 def contents(store: Store) -> dict[str, bytes]:
     return {key: store.read(key) for key in store}
+
+
+class PoorStore(DictStore):
+    """A store with fewer abilities than others."""
+
+    def _describe(self) -> dict[str, Any]:
+        return {**super()._describe(), "forks": False, "listing": False}
+
+
+def test_what_a_part_cannot_do_the_whole_cannot() -> None:
+    for whole in (
+        JoinedStore([DictStore(), PoorStore()]),
+        MountedStore("a/", PoorStore(), DictStore()),
+        RoutingStore([("a", DictStore()), ("", PrefixStore(PoorStore(), "b/"))]),
+        MirroringStore([DictStore(), JoinedStore([PoorStore()])]),
+    ):
+        assert (whole.info()["forks"], whole.info()["listing"]) == (False, False)
+    assert not {"forks", "listing"} & JoinedStore([DictStore(), DictStore()]).info().keys()
 
 
 # -- joined ---------------------------------------------------------------------------------------

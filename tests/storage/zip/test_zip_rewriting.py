@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from encore.errors import ReadOnlyError, StoreError, TransactionError
 from encore.storage.backends.zip import packing, writing
 from encore.storage.backends.zip.headers import read_entry
 from encore.storage.backends.zip.records import moved_record
-from encore.testing.sources import MIB, Trickle, pattern
+from encore.testing.sources import MIB, Failing, Trickle, pattern
 
 
 class OopsError(Exception):
@@ -295,3 +296,17 @@ def test_records_move_beyond_four_gigabytes_and_back(path: Path) -> None:
     assert near == read_entry(record, 0)._replace(offset=77, extra=near.extra)
     wide = read_entry(record, 0)
     assert (wide.size, wide.packed_size) == (entry.size, entry.packed_size)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors in /proc")
+@pytest.mark.parametrize("within", [False, True], ids=["alone", "in a transaction"])
+def test_an_error_that_somebody_keeps_keeps_no_file_open(path: Path, within: bool) -> None:
+    with opened(path) as store:
+        store.put("a", Trickle(pattern(3 * MIB)))
+        before = len(os.listdir("/proc/self/fd"))
+        with store.transaction() if within else nullcontext():
+            store.put("b", b"1")
+            with pytest.raises(OopsError) as kept:
+                store.put("c", Failing(pattern(3 * MIB), OopsError()))
+        assert len(os.listdir("/proc/self/fd")) <= before
+        assert kept.value.__traceback__ is not None
