@@ -38,7 +38,7 @@ EXTRAS = {
 # Inside storage: the contract and what it is made of, transactions, template, backends, copying.
 # The contract and the template are long because they say everything once.
 LONG_MODULES = {
-    "storage/abstract_store.py": 500,
+    "storage/abstract_store.py": 525,
     "storage/template.py": 640,
     "storage/transactions/contexts.py": 440,
 }

@@ -27,7 +27,7 @@ Anybody may import this module; ``template`` implements it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self, Unpack
 
@@ -35,6 +35,7 @@ from encore.storage.values import BUFFER_SIZE, KeyEntry, Value
 
 if TYPE_CHECKING:
     from encore.events.abstract_event_manager import BaseEventManager
+    from encore.storage.checking import Problem
     from encore.storage.mapping import StoreMapping
     from encore.storage.transactions.contexts import SimpleTransactionContext
     from encore.storage.transactions.recording import StepOptions
@@ -84,6 +85,31 @@ class AbstractStore(ABC):
             applied at once) or ``"none"``; ``readonly``; ``key_bytes``, how many UTF-8 bytes every
             key may have; ``sizes``, whether sizes are known without reading the data; and what
             the store adds, for example ``path`` and ``durability``.
+        """
+
+    @abstractmethod
+    def verify(self, *, repair: bool = False) -> Sequence[Problem]:
+        """Read everything, and say what is wrong with what is stored.
+
+        Takes as long as reading all data does; others may go on reading and writing.
+
+        Parameters
+        ----------
+        repair : bool, optional
+            Mend what can be mended without losing anything: carry out what was decided, put away
+            what the dead have left, rebuild indexes. What cannot be explained is never removed.
+
+        Returns
+        -------
+        list of Problem
+            Empty if all is well. Damage is told here, and never raised.
+
+        Raises
+        ------
+        ReadOnlyError
+            To be repaired, and opened for reading only.
+        TransactionError
+            The caller has a transaction open.
         """
 
     def __enter__(self) -> Self:

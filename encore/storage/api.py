@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from encore.storage.backends.null import NullStore
     from encore.storage.backends.sqlite import SqliteStore
     from encore.storage.backends.zip import ZipStore
+    from encore.storage.checking import Problem
     from encore.storage.copying import CopyResult, clear_store, copy_store, sync_stores
     from encore.storage.template import Store
     from encore.storage.transactions.contexts import (
@@ -90,6 +91,7 @@ _HOMES = {
     "NotifyingStore": "encore.storage.wrappers.observers",
     "NullStore": "encore.storage.backends.null",
     "PrefixStore": "encore.storage.wrappers.keymaps",
+    "Problem": "encore.storage.checking",
     "ReadonlyStore": "encore.storage.wrappers.guards",
     "RegexValidatingStore": "encore.storage.wrappers.guards",
     "Retries": "encore.storage.backends.http",
@@ -152,6 +154,7 @@ __all__ = [
     "NotifyingStore",
     "NullStore",
     "PrefixStore",
+    "Problem",
     "ReadonlyStore",
     "RegexValidatingStore",
     "Retries",

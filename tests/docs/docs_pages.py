@@ -143,7 +143,7 @@ class Runner:
                 timeout=_SECONDS,
                 check=False,
             )
-            fails = expected.startswith("encore: ")
+            fails = any(line.startswith("encore: ") for line in expected.splitlines())
             assert (done.returncode != 0) == fails, f"{command}\n{done.stdout}"
             self._compare(expected, io.StringIO(done.stdout), block, command)
 

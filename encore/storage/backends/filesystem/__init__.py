@@ -4,6 +4,7 @@
 ``engine``      what of it is not about keys: opening, closing, taking turns, errors
 ``opening``     what is held while it is open, and how writers take turns
 ``own``         its own folder ``.encore``
+``formats``     which format a directory has
 ``reading``     which version is there, without a lock
 ``writing``     data on its way in
 ``committing``  from a batch to the tree

@@ -149,7 +149,8 @@ class ShortWay:
         if old is not None and not stat.S_ISREG(old.st_mode):
             return False
         now = session.tick()
-        name, descriptor = session.create(sidecar)
+        mode = 0o666 if old is None else stat.S_IMODE(old.st_mode)
+        name, descriptor = session.create(sidecar, mode)
         undo = None
         try:
             try:

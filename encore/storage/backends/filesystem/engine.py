@@ -6,6 +6,7 @@ Only ``store`` imports this module.
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import weakref
 from collections.abc import Iterator
@@ -23,15 +24,24 @@ from encore.storage.backends.filesystem.keeping import KeptFiles
 from encore.storage.backends.filesystem.lasting import LastingFiles
 from encore.storage.backends.filesystem.opening import OpenDirectory
 from encore.storage.checking import Problem
+from encore.storage.transactions.owners import OwnerState
 from encore.storage.transactions.recording import KeptVersions, LastingVersions
-from encore.storage.transactions.staging import StagedStore
+from encore.storage.transactions.staging import StagedOwner, StagedStore
 
 # How long closing waits for another thread that is writing.
 _CLOSING_SECONDS = 0.25
 
 
+class DirectoryOwner(StagedOwner):
+    """What a store knows of the calling thread: also the permissions of what it is copying."""
+
+    mode: int | None = None
+
+
 class DirectoryEngine(StagedStore):
     """A staged store with an open directory; see `FilesystemStore`."""
+
+    _owner: DirectoryOwner
 
     def __init__(
         self,
@@ -58,6 +68,9 @@ class DirectoryEngine(StagedStore):
 
     def __repr__(self) -> str:
         return f"<FilesystemStore {self.path!r}>"
+
+    def _new_owner(self) -> OwnerState:
+        return DirectoryOwner()
 
     # -- opening and closing ----------------------------------------------------------------------
 
@@ -155,6 +168,16 @@ class DirectoryEngine(StagedStore):
         if is_done and history is not None:
             history.appended()
         return is_done
+
+    def _mode_of(self, key: str) -> int:
+        """The permissions for what is to replace a file: its own."""
+        directory = self._directory or self._ready()
+        with self._translated("write", key):
+            spot = directory.tree.find(key)
+        if spot is None or spot.found is None:
+            return 0o666
+        spot.close()
+        return stat.S_IMODE(spot.found.st_mode)
 
     # -- what a history keeps ---------------------------------------------------------------------
 

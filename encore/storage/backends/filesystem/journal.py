@@ -9,10 +9,10 @@
     (removed)                  done
 
 Whoever opens the store, or takes the lock after somebody who died with it, finds a list that is
-still there: an intent is thrown away, a COMMIT is carried out again from the beginning. Each step
-can be repeated: a temporary file that is gone has been put in its place already, a record appended
-twice says the same, a key removed twice is removed. So a crash during that only means that it is
-done once more.
+still there: an intent is thrown away, a COMMIT is carried out again from the beginning, and one
+that is damaged is put aside for people. Each step can be repeated: a temporary file that is gone
+has been put in its place already, a record appended twice says the same, a key removed twice is
+removed. So a crash during that only means that it is done once more.
 
 Meanwhile readers, who take no lock, may see some of the keys new and others old; each of them is
 whole.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -247,7 +248,7 @@ def _copy(source: Folder, name: str, found: os.stat_result, folder: Folder, new_
     """Where there are no links, or no more of them."""
     old = open_at(source, name, READ)
     try:
-        new = open_at(folder, new_name, CREATE)
+        new = open_at(folder, new_name, CREATE, stat.S_IMODE(found.st_mode))
         try:
             copy_descriptor(old, new, found.st_size)
             set_time(new, found.st_mtime_ns)

@@ -105,8 +105,9 @@ class LogFile:
         if count:
             self.size += sum(map(len, lines[:count]))
             self._last = self.size - len(lines[count - 1])
-        if mend and count < len(lines):
-            self._mend(any(map(_is_whole, lines[count:])))
+        is_damaged = any(map(_is_whole, lines[count:]))  # a crash leaves nothing behind it
+        if is_damaged or (mend and count < len(lines)):
+            self._mend(is_damaged)
         return is_new, records
 
     def _mend(self, is_damaged: bool) -> None:

@@ -13,8 +13,9 @@ from encore.keys.filenames import ON_WINDOWS
 from encore.keys.probe import folds_names, folds_names_by_writing
 from encore.storage.backends.filesystem.alone import LoneWrites, ShortWay
 from encore.storage.backends.filesystem.committing import Committer
+from encore.storage.backends.filesystem.formats import read_format
 from encore.storage.backends.filesystem.layout import OWN_FOLDER, Tree
-from encore.storage.backends.filesystem.own import Own, is_unfinished, may_clash, read_format
+from encore.storage.backends.filesystem.own import Own, is_unfinished, may_clash
 from encore.storage.backends.filesystem.reading import Reader
 from encore.storage.backends.filesystem.system import close_folder, open_root
 from encore.storage.backends.filesystem.writing import Writer

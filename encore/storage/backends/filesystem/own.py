@@ -19,13 +19,16 @@ Only this subpackage imports this module.
 
 from __future__ import annotations
 
-import json
 import os
 import weakref
 from contextlib import closing, suppress
 
-from encore.errors import StoreError, UnsupportedError
-from encore.keys.filenames import ON_WINDOWS
+from encore.errors import StoreError
+from encore.storage.backends.filesystem.formats import (
+    FORMAT_FILE,
+    remove_unfinished_formats,
+    write_format,
+)
 from encore.storage.backends.filesystem.journal import Journal, is_pending
 from encore.storage.backends.filesystem.layout import OWN_FOLDER, Tree
 from encore.storage.backends.filesystem.locking import FileLock, try_lock
@@ -33,7 +36,6 @@ from encore.storage.backends.filesystem.publishing import Publisher
 from encore.storage.backends.filesystem.session import Session, sweep
 from encore.storage.backends.filesystem.sidecars import Sidecars
 from encore.storage.backends.filesystem.system import (
-    CREATE,
     READ,
     Folder,
     close_folder,
@@ -42,50 +44,16 @@ from encore.storage.backends.filesystem.system import (
     make_folder,
     open_at,
     open_folder,
-    read_all,
     rename_at,
     rmdir_at,
     unlink_at,
-    write_all,
 )
 from encore.storage.transactions.owners import new_token
 
-_FORMAT = 1
-_FORMAT_FILE = "format.json"
 LOCK = "lock"
 _CLASHES = "clashes"
 HISTORY_FOLDER = "history"
 ASIDE = "%=-"  # no name that a key can have
-
-
-def read_format(root: Folder) -> bool | None:
-    """Return whether the names of a store are made for Windows; None if it does not say.
-
-    Raises
-    ------
-    UnsupportedError
-        A newer encore wrote the store.
-    """
-    try:
-        own = open_folder(root, OWN_FOLDER)
-    except OSError:
-        return None
-    try:
-        descriptor = open_at(own, _FORMAT_FILE, READ)
-        try:
-            told = json.loads(read_all(descriptor))
-            version, windows = int(told["format"]), bool(told["windows"])
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return None
-    finally:
-        close_folder(own)
-    if version > _FORMAT:
-        raise UnsupportedError(
-            f"the directory has format {version}, and this encore knows {_FORMAT}; update encore"
-        )
-    return windows
 
 
 def may_clash(root: Folder) -> bool:
@@ -177,7 +145,7 @@ class Own:
                 tree.may_clash = False
             elif tree.may_clash:
                 self.expect_clashes()
-            _write_format(own)
+            write_format(own)
             self._sessions = self._folder(own, "tmp")
             self._lists = self._folder(own, "txn")
             meta = self._meta = self._folder(own, "meta")
@@ -217,6 +185,8 @@ class Own:
     def recover(self) -> None:
         """Finish or undo what others left when they died. The lock is held."""
         self.journal.recover()
+        if exists_at(self.folder, FORMAT_FILE):
+            remove_unfinished_formats(self.folder)
         sweep(self._sessions, self.publisher.forget)
         self.lock.withdraw()
         self.recovered = True
@@ -275,7 +245,8 @@ def _remove_aside(root: Folder, name: str) -> None:
     with suppress(OSError):
         folder = open_folder(root, name)
         try:
-            for file in (_FORMAT_FILE, _CLASHES, LOCK):
+            remove_unfinished_formats(folder)
+            for file in (FORMAT_FILE, _CLASHES, LOCK):
                 with suppress(FileNotFoundError):
                     unlink_at(folder, file)
             for inside in ("txn", "meta", HISTORY_FOLDER):
@@ -284,17 +255,3 @@ def _remove_aside(root: Folder, name: str) -> None:
         finally:
             close_folder(folder)
         rmdir_at(root, name)
-
-
-def _write_format(own: Folder) -> None:
-    if exists_at(own, _FORMAT_FILE):
-        return
-    name = f"{_FORMAT_FILE}.{os.getpid()}"
-    with suppress(FileExistsError):
-        descriptor = open_at(own, name, CREATE)
-        try:
-            write_all(descriptor, json.dumps({"format": _FORMAT, "windows": ON_WINDOWS}).encode())
-        finally:
-            os.close(descriptor)
-        with suppress(FileNotFoundError):
-            rename_at(own, name, own, _FORMAT_FILE)

@@ -132,8 +132,10 @@ class Publisher:
             for spot in reversed(spots):
                 assert spot.found is not None
                 if spot is spots[0] and self.sidecars.exists(name):
-                    gone = gone_line(key, signature(spot.found))
-                    undo = self.sidecars.append(name, partial(_after_all, gone), shorten=False)
+                    # What is there may have no record yet, if others have made it: it needs one
+                    # as long as the file is there, or it would lose its metadata first.
+                    make = partial(_gone_after_kept, key, spot.found)
+                    undo = self.sidecars.append(name, make, shorten=False)
                     try:
                         unlink_at(spot.folder, spot.name)
                     except BaseException:
@@ -168,5 +170,5 @@ class Publisher:
         self.sidecars.drop(purpose, signature(found))
 
 
-def _after_all(new: bytes, _known: bytes) -> tuple[bytes, bytes]:
-    return b"", new
+def _gone_after_kept(key: str, found: os.stat_result, known: bytes) -> tuple[bytes, bytes]:
+    return in_place(known, key, found)[0], gone_line(key, signature(found))

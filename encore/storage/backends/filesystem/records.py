@@ -127,8 +127,8 @@ def _parse(line: bytes) -> Fields:
             return Fields(text[:-2], float(created), float(modified), token.encode().decode())
         # '"created":', '"modified":' and '"token":"' are cut off; a decoder would take longer.
         return Fields(text[:-2], float(parts[2][10:]), float(parts[3][11:]), parts[4][9:-1])
-    except _NO_RECORD as error:
-        raise CorruptValueError("a record in .encore/meta is none, though it is whole") from error
+    except _NO_RECORD:
+        return Fields("", 0.0, 0.0, "")  # whoever asks for the metadata hears that it is damaged
 
 
 # -- all lines of a key ---------------------------------------------------------------------------
@@ -145,13 +145,10 @@ def in_place(lines: bytes, key: str, found: os.stat_result) -> tuple[bytes, floa
     file = signature(found)
     line = _fitting_line(lines, file)
     if line is not None:
-        begin = line.index(b'"created":') + 10
         with suppress(ValueError):  # one that is no record is none to be kept either
+            begin = line.index(b'"created":') + 10
             return line, float(line[begin : line.index(b",", begin)])
-    try:
-        fields = adopted(b"" if line is not None else lines, found)
-    except CorruptValueError:
-        fields = from_file(found)
+    fields = adopted(b"" if line is not None else lines, found)
     return line_of(key, file, fields), fields.created
 
 

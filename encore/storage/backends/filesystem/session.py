@@ -75,13 +75,16 @@ class Session:
         self._latest = now
         return now
 
-    def create(self, purpose: str = "") -> tuple[str, int]:
+    def create(self, purpose: str = "", mode: int = 0o666) -> tuple[str, int]:
         """Make a file that nobody else has.
 
         Parameters
         ----------
         purpose : str, optional
             The sidecar that is about to speak of it, so that a sweeper can correct that.
+        mode : int, optional
+            Permissions, less those that the umask takes away: what replaces a private file is to
+            be private from the beginning.
 
         Returns
         -------
@@ -90,7 +93,7 @@ class Session:
             Open for reading and writing.
         """
         name = self.new_name(purpose)
-        return name, open_at(self.folder, name, CREATE)
+        return name, open_at(self.folder, name, CREATE, mode)
 
     def new_name(self, purpose: str = "") -> str:
         """Return a name that is never used again; see `create`."""

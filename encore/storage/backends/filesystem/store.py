@@ -184,11 +184,14 @@ class FilesystemStore(DirectoryEngine):
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def _stage(self, chunks: Iterator[bytes]) -> Staged:
+    def _take_stream(self, key: str, chunks: Iterator[bytes]) -> Staged:
+        return self._stage(chunks, self._mode_of(key))
+
+    def _stage(self, chunks: Iterator[bytes], mode: int = 0o666) -> Staged:
         writer = self._writer_of_files()
         source = Source(chunks)
         try:
-            return writer.stage(lambda descriptor: write_chunks(source, descriptor))
+            return writer.stage(lambda descriptor: write_chunks(source, descriptor), mode)
         except OSError as error:
             if error is source.error:
                 raise
@@ -199,7 +202,17 @@ class FilesystemStore(DirectoryEngine):
         if isinstance(content, FileContent):
             with self._translated("copy"):
                 return self._writer_of_files().duplicate(content)
+        if isinstance(content, bytes) and self._owner.mode is not None:
+            return self._stage(iter((content,)), self._owner.mode)
         return super()._duplicate(value)
+
+    def _transfer(self, source: str, target: str, *, move: bool) -> None:
+        owner, mode = self._owner, self._mode_of(source)
+        owner.mode = mode if mode & 0o111 or not mode & 0o044 else None
+        try:
+            super()._transfer(source, target, move=move)
+        finally:
+            owner.mode = None
 
     def _writer_of_files(self) -> Writer:
         with self._translated("write"):
@@ -216,7 +229,7 @@ class FilesystemStore(DirectoryEngine):
             self._in_memory += len(content)
             large = len(content) > SMALL or self._in_memory > _MOST_IN_MEMORY
             if large and context is not None and not context.quiet:
-                record = (self._stage(iter((content,))), *record[1:])
+                record = (self._stage(iter((content,)), self._mode_of(key)), *record[1:])
         super()._replace(key, old, record)
 
     def _remove(self, key: str, old: Value) -> None:

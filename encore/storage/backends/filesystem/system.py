@@ -53,8 +53,8 @@ if BY_DESCRIPTOR:
     def close_folder(folder: Folder) -> None:
         os.close(folder)
 
-    def open_at(folder: Folder, name: str, flags: int) -> int:
-        return os.open(name, flags, 0o666, dir_fd=folder)
+    def open_at(folder: Folder, name: str, flags: int, mode: int = 0o666) -> int:
+        return os.open(name, flags, mode, dir_fd=folder)
 
     def stat_at(folder: Folder, name: str) -> os.stat_result:
         return os.lstat(name, dir_fd=folder)
@@ -121,8 +121,8 @@ else:
     def close_folder(folder: Folder) -> None:
         pass
 
-    def open_at(folder: Folder, name: str, flags: int) -> int:
-        return os.open(os.path.join(folder, name), flags, 0o666)
+    def open_at(folder: Folder, name: str, flags: int, mode: int = 0o666) -> int:
+        return os.open(os.path.join(folder, name), flags, mode)
 
     def stat_at(folder: Folder, name: str) -> os.stat_result:
         return os.lstat(os.path.join(folder, name))

@@ -6,6 +6,7 @@ This subpackage and ``hashdir`` import this module.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 
 from encore.storage.backends.filesystem.contents import (
@@ -42,10 +43,10 @@ class Writer:
 
     # -- data on its way in -----------------------------------------------------------------------
 
-    def stage(self, write: Callable[[int], int]) -> StagedFile:
+    def stage(self, write: Callable[[int], int], mode: int = 0o666) -> StagedFile:
         """Make a temporary file; ``write`` fills the descriptor and returns the size in bytes."""
         session = self._session
-        name, descriptor = session.create()
+        name, descriptor = session.create(mode=mode)
         try:
             try:
                 size = write(descriptor)
@@ -65,7 +66,7 @@ class Writer:
             copy_descriptor(content.fileno(), descriptor, content.size)
             return content.size
 
-        return self.stage(write)
+        return self.stage(write, stat.S_IMODE(os.fstat(content.fileno()).st_mode))
 
     def complete(self, record: Record, purpose: str, time: int | None = None) -> str:
         """Bring the data of a record into a file with its final time.

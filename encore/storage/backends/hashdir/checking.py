@@ -43,15 +43,18 @@ _AT_ONCE = 10_000
 
 def examine(store: Any, repair: bool) -> Iterator[Problem]:
     """What is wrong with a `HashdirStore`."""
-    tree: Tree = store._files()
+    try:
+        yield from _examine(store, store._files(), repair)
+    except sqlite3.Error as error:
+        yield unreadable(store, error)
+
+
+def _examine(store: Any, tree: Tree, repair: bool) -> Iterator[Problem]:
     yield from structure(store, repair)
     connection = begin(store)
     try:
         removed = connection.execute(index.ALL_REMOVED).fetchall()
         suspects = [*records(connection, partial(_whole, tree))]
-    except sqlite3.Error as error:
-        yield unreadable(store, error)
-        return
     finally:
         connection.close()
     known = set()

@@ -121,9 +121,10 @@ class FileValues(FilesRead):
             if old:
                 self._list(writer, old)
             made, self._owner.made = self._owner.made, None
-            if made and self._settings.durability == "power":
+            if self._settings.durability == "power":
                 writer.sync()
-                self._files().sync(made)
+                if made:
+                    self._files().sync(made)
 
     def _after_commit(self, garbage: list[Any]) -> None:
         if garbage:

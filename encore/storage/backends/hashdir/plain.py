@@ -94,7 +94,7 @@ class PlainFiles(FileValues):
         return None if found is None or self._is_removed(key, found) else found
 
     def _is_removed(self, key: str, found: os.stat_result) -> bool:
-        row = self._execute(index.REMOVED, (key,)).fetchone()
+        row = self._fetch_one(index.REMOVED, (key,))
         return row is not None and row[0] == signature(found)
 
     def _unrecorded(self, key: str) -> Value | None:
@@ -102,7 +102,7 @@ class PlainFiles(FileValues):
         if value is not None or self._context() is not None:
             return value
         # Somebody may have replaced the file since it was found to have no record.
-        row = self._execute(self._finding.one, (key,)).fetchone()
+        row = self._fetch_one(self._finding.one, (key,))
         return None if row is None else self._value(row)
 
     def _plain_value(self, key: str) -> Value | None:

@@ -72,7 +72,7 @@ class FilesRead(Records):
 
     def _find(self, key: str) -> Value | None:
         check_key(key)
-        row = self._execute(self._finding.one, (key,)).fetchone()
+        row = self._fetch_one(self._finding.one, (key,))
         return self._unrecorded(key) if row is None else self._value(row)
 
     def _find_many(self, keys: Iterable[str]) -> Iterator[tuple[str, Value | None]]:
@@ -91,7 +91,7 @@ class FilesRead(Records):
                     content = Version(place, size, partial(self._load_again, place, size))
             if content is not None:
                 return Value.of(content, text, size, created, modified, token, blob)
-            row = self._execute(self._finding.one, (key,)).fetchone()
+            row = self._fetch_one(self._finding.one, (key,))
             if row is None:
                 return self._unrecorded(key)
             if row[6] == blob:
@@ -149,7 +149,7 @@ class FilesRead(Records):
 
     def _read(self, key: str) -> bytes | None:
         check_key(key)
-        row = self._execute(sql.PLACE, (key,)).fetchone()
+        row = self._fetch_one(sql.PLACE, (key,))
         if row is not None:
             size, blob, data = row
             if blob is None:
@@ -183,7 +183,7 @@ class FilesRead(Records):
 
     def get_metadata(self, key: str, select: Iterable[str] | None = None) -> dict[str, Any]:
         check_key(key)
-        row = self._execute(self._finding.one, (key,)).fetchone()
+        row = self._fetch_one(self._finding.one, (key,))
         if row is None:  # never opens a file for a key that has a record
             return super().get_metadata(key, select)
         return select_metadata(decode_metadata(row[1]), select)

@@ -215,7 +215,7 @@ class HashdirStore(PlainFiles):
 
     def _is_remembered(self, data: tuple[bool, Place]) -> bool:
         is_new, place = data
-        return not is_new and self._execute(texts.REMEMBERED, place).fetchone() is not None
+        return not is_new and self._fetch_one(texts.REMEMBERED, place) is not None
 
     def _recover(self, connection: sqlite3.Connection) -> None:
         self._check_layout(connection)

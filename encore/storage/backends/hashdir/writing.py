@@ -82,6 +82,7 @@ class Writer:
             raise
         self._listing = threading.Lock()
         self._length = 0
+        self._synced = 0  # of that, what the disk has
         self._undecided = 0
         self._remaining: list[Place] = []  # what the system has refused to remove
 
@@ -110,7 +111,7 @@ class Writer:
             if self._length > _LONG_LIST and not self._undecided and not self._remaining:
                 with suppress(OSError):
                     os.ftruncate(self._list, 0)
-                    self._length = 0
+                    self._length = self._synced = 0
 
     def remove(self, place: Place, *, prune: bool) -> None:
         """Remove a file for good; what the system refuses now, a later session does."""
@@ -118,8 +119,11 @@ class Writer:
             self._remaining.append(place)
 
     def sync(self) -> None:
-        """Make the list durable."""
-        os.fsync(self._list)
+        """Make the list durable, if it is not already."""
+        length = self._length
+        if length != self._synced:
+            os.fsync(self._list)
+            self._synced = length
 
     # -- data -------------------------------------------------------------------------------------
 
@@ -156,6 +160,7 @@ class Writer:
         try:
             fill(descriptor)
             if self._durable:
+                self.sync()  # first, or a power cut may leave a file that is on no list
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from encore.errors import ConflictError, CorruptValueError, StoreError
 from encore.storage.backends.sqlite import statements as sql
 from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
+from encore.storage.backends.sqlite.failures import not_read
 
 COMMIT_BYTES = 4 * 1024 * 1024
 _ROWS_AT_ONCE = 4  # twice as fast as one; eight and more leave the processor's cache
@@ -87,7 +88,10 @@ class Blob:
     def _rows(self, first: int, stop: int) -> list[bytes]:
         connection = self._version.connection()
         places = (self.blob + first, self.blob + stop - 1)
-        rows = connection.execute(sql.READ_CHUNKS, places).fetchall()
+        try:
+            rows = connection.execute(sql.READ_CHUNKS, places).fetchall()
+        except sqlite3.Error as error:
+            raise not_read(error) from error
         if len(rows) != stop - first:
             raise self._version.missing(first + len(rows))
         return [data for (data,) in rows]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from encore.errors import StoreError, UnsupportedError
+from encore.errors import CorruptValueError, StoreError, UnsupportedError
 from encore.storage.backends.mounts import is_on_network
 from encore.storage.transactions.owners import OwnerState
 
@@ -58,6 +58,9 @@ class Settings:
         )
         try:
             self._adjust(connection, cache_kib)
+        except UnicodeDecodeError as error:  # SQLite's complaint quotes what is damaged
+            connection.close()
+            raise CorruptValueError(f"{self.path!r} is damaged: its schema is no text") from error
         except BaseException:
             connection.close()
             raise

@@ -137,7 +137,7 @@ class SqliteEngine(BackendStore):
         self._writing = None
 
     def _describe(self) -> dict[str, Any]:
-        journal = self._connection().execute("PRAGMA journal_mode").fetchone()[0]
+        journal = self._fetch_one("PRAGMA journal_mode")[0]
         return {
             "path": self.path,
             "readonly": self._settings.readonly,
@@ -190,6 +190,20 @@ class SqliteEngine(BackendStore):
             return self._connection().execute(statement, parameters)
         except sqlite3.Error as error:
             raise translate(error, self, statement.split(" ", 1)[0].lower()) from error
+
+    def _fetch(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[Any]:
+        """All rows: what is damaged in one shows only when it is fetched."""
+        try:
+            return self._connection().execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise translate(error, self, "read") from error
+
+    def _fetch_one(self, statement: str, parameters: tuple[Any, ...] = ()) -> Any:
+        """The first row, None if there is none."""
+        try:
+            return self._connection().execute(statement, parameters).fetchone()
+        except sqlite3.Error as error:
+            raise translate(error, self, "read") from error
 
     def _who_holds_it(self, timeout: float) -> str:
         writing = self._writing

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def translate(
         )
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return ReadOnlyError(f"{what}: the file cannot be written ({error})", **context)
-    if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    is_no_text = "Could not decode" in str(error)  # it has no code
+    if is_no_text or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return CorruptValueError(f"{what}: the file is damaged or no database ({error})", **context)
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StoreError(
@@ -69,6 +71,41 @@ def translate(
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return StoreError(f"{what}: the store has been closed; connect() opens it again", **context)
     return StoreError(f"{what} failed: {error}", **context)
+
+
+class Rows:
+    """What a statement gives, its errors those of a store: damage may show only in a late row."""
+
+    __slots__ = ("_cursor", "_store")
+
+    def __init__(self, cursor: sqlite3.Cursor, store: Any) -> None:
+        self._cursor = cursor
+        self._store = store
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+    def fetchall(self) -> list[Any]:
+        try:
+            return self._cursor.fetchall()
+        except sqlite3.Error as error:
+            raise translate(error, self._store, "read") from error
+
+    def fetchone(self) -> Any:
+        try:
+            return self._cursor.fetchone()
+        except sqlite3.Error as error:
+            raise translate(error, self._store, "read") from error
+
+
+def not_read(error: sqlite3.Error) -> EncoreError:
+    """The error to raise where a value, which knows no store, cannot be read any further."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    ):
+        return CorruptValueError(f"a value cannot be read: the file is damaged ({error})")
+    return StoreError(f"a value cannot be read: {error}")
 
 
 def describe_holder(path: str, waited_seconds: float, timeout: float) -> str:

@@ -121,14 +121,14 @@ class LargeValues(Records):
         nothing has changed for this key, else a new one."""
         owner, key = self._owner, row[0]
         latest: Any = owner.snapshot and owner.snapshot()
-        if latest is not None:
-            seen = latest.connection().execute(self._finding.one, (key,)).fetchone()
-            if seen is not None and seen[5] == row[5]:
-                return latest, seen
         if self._pool is None:
             self._opened()
         assert self._pool is not None
         try:
+            if latest is not None:
+                seen = latest.connection().execute(self._finding.one, (key,)).fetchone()
+                if seen is not None and seen[5] == row[5]:
+                    return latest, seen
             snapshot = self._pool.take()
             owner.snapshot = weakref.ref(snapshot)
             return snapshot, snapshot.connection().execute(self._finding.one, (key,)).fetchone()
@@ -182,7 +182,7 @@ class LargeValues(Records):
     def _next_blob(self) -> int:
         """Take a number for a blob that has not been used in this transaction."""
         owner = self._owner
-        unused: int = self._execute(sql.NEXT_BLOB).fetchone()[0]
+        unused: int = self._fetch_one(sql.NEXT_BLOB)[0]
         owner.last_blob = max(unused, owner.last_blob + (1 << sql.CHUNK_BITS))
         return owner.last_blob
 

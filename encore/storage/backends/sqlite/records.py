@@ -91,7 +91,7 @@ class Records(SqliteTransactions):
 
     def _find(self, key: str) -> Value | None:
         check_key(key)
-        row = self._execute(self._finding.one, (key,)).fetchone()
+        row = self._fetch_one(self._finding.one, (key,))
         return None if row is None else self._value(row)
 
     def _find_many(self, keys: Iterable[str]) -> Iterator[tuple[str, Value | None]]:
@@ -99,7 +99,7 @@ class Records(SqliteTransactions):
         while batch := [*itertools.islice(remaining, sql.VALUES_PAGE)]:
             for key in batch:
                 check_key(key)
-            for row in self._execute(self._finding.many, (sql.to_json(batch),)).fetchall():
+            for row in self._fetch(self._finding.many, (sql.to_json(batch),)):
                 yield row[0], None if row[5] is None else self._value(row)
 
     def _survey(self, prefix: str) -> Iterator[KeyEntry]:
@@ -108,8 +108,8 @@ class Records(SqliteTransactions):
     def _sum(self, prefix: str) -> tuple[int, int]:
         stop = prefix_end(prefix) if prefix else None
         if stop is None:
-            return self._execute(sql.TOTALS, (prefix,)).fetchone()  # type: ignore[no-any-return]
-        return self._execute(sql.TOTALS_BOUNDED, (prefix, stop)).fetchone()  # type: ignore[no-any-return]
+            return self._fetch_one(sql.TOTALS, (prefix,))  # type: ignore[no-any-return]
+        return self._fetch_one(sql.TOTALS_BOUNDED, (prefix, stop))  # type: ignore[no-any-return]
 
     def _find_all(self, prefix: str) -> Iterator[tuple[str, Value]]:
         for row in self._rows(self._finding.all, prefix, None, sql.VALUES_PAGE):
@@ -138,23 +138,23 @@ class Records(SqliteTransactions):
         stop = prefix_end(prefix) if prefix else None
         bound = () if stop is None else (stop,)
         while True:
-            rows = self._execute(statements[after, bool(bound)], (start, *bound)).fetchall()
+            rows = self._fetch(statements[after, bool(bound)], (start, *bound))
             yield rows
             if len(rows) < page_size:
                 return
             after, start = True, rows[-1][0]
 
     def _count(self) -> int:
-        return self._execute(sql.COUNT).fetchone()[0]  # type: ignore[no-any-return]
+        return self._fetch_one(sql.COUNT)[0]  # type: ignore[no-any-return]
 
     def _search(self, where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        return Search(where).run(self._execute)
+        return Search(where).run(self._fetch)
 
     def _search_keys(self, where: Mapping[str, Any]) -> Iterator[str]:
         search = Search(where)
         if search.rest:
-            return (key for key, _ in search.run(self._execute))
-        return (key for page in search.pages(self._execute, "key") for (key,) in page)
+            return (key for key, _ in search.run(self._fetch))
+        return (key for page in search.pages(self._fetch, "key") for (key,) in page)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -232,9 +232,9 @@ class Records(SqliteTransactions):
         if self._remembering is not None and self._owner.context.is_undoable:
             self._remembering.touch_range(prefix, stop)
         bounds = (prefix,) if stop is None else (prefix, stop)
-        for key, blob in self._execute(
+        for key, blob in self._fetch(
             sql.BLOBS_IN if stop is None else sql.BLOBS_IN_BOUNDED, bounds
-        ).fetchall():
+        ):
             self._drop(key, blob)
         if prefix:
             self._execute(sql.DELETE_IN if stop is None else sql.DELETE_IN_BOUNDED, bounds)

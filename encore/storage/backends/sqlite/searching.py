@@ -98,23 +98,23 @@ class Search:
             self._conditions += f" AND {expression} IN ({places})"
             self._parameters += texts
 
-    def pages(self, execute: Any, columns: str) -> Iterator[list[tuple[Any, ...]]]:
+    def pages(self, fetch: Any, columns: str) -> Iterator[list[tuple[Any, ...]]]:
         """Yield pages of rows in the order of the keys; the first column is the key."""
         statement = (
             f"SELECT {columns} FROM kv WHERE key>?{self._conditions} ORDER BY key LIMIT {sql.PAGE}"
         )
         after = ""
         while True:
-            rows = execute(statement, (after, *self._parameters)).fetchall()
+            rows = fetch(statement, (after, *self._parameters))
             if rows:
                 yield rows
             if len(rows) < sql.PAGE:
                 return
             after = rows[-1][0]
 
-    def run(self, execute: Any) -> Iterator[tuple[str, str]]:
+    def run(self, fetch: Any) -> Iterator[tuple[str, str]]:
         """Yield the keys with their metadata text."""
-        for page in self.pages(execute, "key, metadata"):
+        for page in self.pages(fetch, "key, metadata"):
             if self.rest:
                 for key, text in page:
                     if matches(decode_metadata(text), self.rest):

@@ -116,12 +116,12 @@ class SqliteTransactions(SqliteEngine):
 
         Whether one is attached here or not: another program may have it.
         """
-        if self._execute(HAS_HISTORY).fetchone() is None:
+        if self._fetch_one(HAS_HISTORY) is None:
             return garbage
         return [data for data in garbage if not self._is_remembered(data)]
 
     def _is_remembered(self, data: Any) -> bool:
-        return self._execute(HAS_BLOB, (data,)).fetchone() is not None
+        return self._fetch_one(HAS_BLOB, (data,)) is not None
 
     def _rollback_transaction(self, context: SimpleTransactionContext) -> None:
         owner = self._owner

@@ -26,6 +26,7 @@
 ``folding``     from the log into the archive
 ``extents``     what of the archive stays, and where that is
 
+``checking``    what is wrong with an archive
 ``recovery``    what can be saved of a broken archive
 ``searching``   finding it
 ``handles``     open files

@@ -7,21 +7,34 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from typing import Any
 
 from encore.errors import CorruptValueError, UnsupportedError
+from encore.keys.rules import check_key
 from encore.storage.backends.zip.frames import FRAME, HEADER, MAGIC, Change, Changes, Frame
 from encore.storage.backends.zip.handles import CREATE, READ, WRITE, Handle
 
+# What `Sidecar.adopt` calls them: nothing that could lead elsewhere.
+_FILE = re.compile(r"data-[0-9a-f]+")
+_MOST = 1 << 63
 _NOT_YET = b"\0\0\0\0"
 _PIECE = 1 << 20
+_MOST_SEARCHED = 1 << 24
 _sync = getattr(os, "fdatasync", os.fsync)
 _decode = json.JSONDecoder().decode
 
 
 class Log:
     """The log, open; a version of it that others may have finished with meanwhile.
+
+    Parameters
+    ----------
+    path : str
+    readonly : bool
+    is_forgiving : bool, optional
+        Take what is good before damage, rather than to refuse all of it.
 
     Attributes
     ----------
@@ -39,7 +52,8 @@ class Log:
     *Threads*: `changes` may be read by any; the rest belongs to whoever holds the lock of the view.
     """
 
-    def __init__(self, path: str, readonly: bool) -> None:
+    def __init__(self, path: str, readonly: bool, *, is_forgiving: bool = False) -> None:
+        self._is_forgiving = is_forgiving
         self.handle = Handle(os.open(path, READ if readonly else WRITE))
         self.inode = os.fstat(self.handle.descriptor).st_ino
         self.changes: Changes = {}
@@ -67,6 +81,8 @@ class Log:
             self._check_header()
         if self.end:
             self._read_frames(size)
+            if self.end < size and not self._is_forgiving:
+                self._check_rest(size)
         self.seen = size
         self._peeked = self._peek()
 
@@ -99,8 +115,43 @@ class Log:
             body = memoryview(buffer)[at + FRAME.size : at + whole]
             if len(body) != head + length or zlib.crc32(body) != crc:
                 return
-            self._take(_decode(str(body[:head], "utf-8")), self.end + FRAME.size + head)
+            self._take(rows_of(body[:head]), self.end + FRAME.size + head)
             self.end += whole
+
+    def _check_rest(self, size: int) -> None:
+        """Make sure that behind the last good frame there is none that counts.
+
+        A crash leaves part of one frame there, and nothing behind it. Other commits behind it mean
+        damage; to go on writing would take them away for good.
+        """
+        head = self.handle.read_at(self.end, FRAME.size)
+        if len(head) < FRAME.size or head[:4] == _NOT_YET:
+            return
+        magic, _, *lengths = FRAME.unpack(head)
+        at = self.end + FRAME.size
+        if magic == MAGIC and at + sum(lengths) <= size:
+            at += sum(lengths)
+            is_damaged = self._is_frame(at, size)
+        elif magic == MAGIC:
+            return
+        else:
+            rest = self.handle.read_at(self.end, min(size - self.end, _MOST_SEARCHED))
+            places = (found.start() for found in re.finditer(MAGIC, rest))
+            is_damaged = any(self._is_frame(self.end + place, size) for place in places)
+        if is_damaged:
+            raise CorruptValueError(
+                f"the changes beside the archive are damaged at byte {self.end}, and there are "
+                "later ones; ZipStore.recover saves what is good"
+            )
+
+    def _is_frame(self, at: int, size: int) -> bool:
+        head = self.handle.read_at(at, FRAME.size)
+        if len(head) < FRAME.size:
+            return False
+        magic, crc, *lengths = FRAME.unpack(head)
+        if magic != MAGIC or at + FRAME.size + sum(lengths) > size:
+            return False
+        return bool(zlib.crc32(self.handle.read_at(at + FRAME.size, sum(lengths))) == crc)
 
     def _take(self, rows: list[Any], data: int) -> None:
         """Take in the rows of a frame whose data begins at ``data``."""
@@ -131,9 +182,7 @@ class Log:
 
         With ``prepare`` it does not count before `publish`.
         """
-        if self.seen > self.end:
-            os.ftruncate(self.handle.descriptor, self.end)  # what a dead writer left
-            self.seen = self.end
+        self.cut_off()
         if prepare:
             frame = _NOT_YET + frame[4:]
         if not self.end:
@@ -142,6 +191,12 @@ class Log:
         self.handle.write_at(self.end, frame)
         if durable:
             _sync(self.handle.descriptor)
+
+    def cut_off(self) -> None:
+        """Remove what a dead writer left behind the last commit; the caller holds the lock."""
+        if self.seen > self.end:
+            os.ftruncate(self.handle.descriptor, self.end)
+            self.seen = self.end
 
     def publish(self, *, durable: bool) -> None:
         """Have the prepared frame count."""
@@ -164,6 +219,55 @@ class Log:
     def size(self) -> int:
         """Bytes that the changes take, with those in other files."""
         return self.end + sum(self.files.values())
+
+
+def rows_of(text: bytes | memoryview) -> list[Any]:
+    """The rows of a list that somebody else may have written, checksum and all.
+
+    Raises
+    ------
+    CorruptValueError
+        It is no such list, or speaks of files that are none of the side-car.
+    """
+    try:
+        rows: list[Any] = _decode(str(text, "utf-8"))
+        for row in rows:
+            check_key(row[0])
+            if len(row) > 1:
+                _check(*row)
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
+        raise CorruptValueError(
+            "the changes beside the archive are damaged: a list in the file `changes` is none"
+        ) from error
+    return rows
+
+
+def _check(
+    key: str,
+    text: str,
+    size: int,
+    created: float,
+    modified: float,
+    token: str,
+    method: int,
+    crc: int,
+    packed_size: int,
+    place: Any,
+) -> None:
+    offset = 0
+    if type(place) is list:
+        file, offset = place
+        if _FILE.fullmatch(file) is None:
+            raise ValueError("this is no file of a side-car")
+    elif place is not None:
+        offset = place
+    if type(text) is not str or type(token) is not str:
+        raise TypeError("metadata and token are text")
+    if type(created) is not float or type(modified) is not float:
+        raise TypeError("times are numbers")
+    for number in (size, method, crc, packed_size, offset):
+        if type(number) is not int or not 0 <= number < _MOST:
+            raise ValueError("this is no size")
 
 
 def create_log(path: str) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from encore.errors import LockTimeoutError, StoreError, TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
+from encore.storage.backends.zip.checking import examine
 from encore.storage.backends.zip.failures import translated
 from encore.storage.backends.zip.handles import CREATE
 from encore.storage.backends.zip.headers import EMPTY_ARCHIVE
@@ -20,6 +22,7 @@ from encore.storage.backends.zip.packing import METHODS
 from encore.storage.backends.zip.sidecars import Sidecar, path_of_sidecar
 from encore.storage.backends.zip.views import View
 from encore.storage.backends.zip.watching import Views
+from encore.storage.checking import Problem
 from encore.storage.transactions.staging import StagedOwner, StagedStore
 
 # How long closing waits for another thread that is writing, in seconds.
@@ -147,6 +150,9 @@ class ZipEngine(StagedStore):
             self._views.after_fork()
         if self._sidecar is not None:
             self._sidecar.after_fork()
+
+    def _examine(self, repair: bool) -> Iterator[Problem]:
+        return examine(self, repair)
 
     def _describe(self) -> dict[str, Any]:
         views = self._views

@@ -100,7 +100,7 @@ def _waiting(path: str, good: dict[str, Value]) -> Iterator[tuple[str, Value | N
     """The changes in the side-car, as far as they can be read."""
     sidecar = path_of_sidecar(path)
     try:
-        log = Log(os.path.join(sidecar, LOG), readonly=True)
+        log = Log(os.path.join(sidecar, LOG), readonly=True, is_forgiving=True)
     except FileNotFoundError:
         return
     for key, change in log.changes.items():

@@ -37,15 +37,16 @@ from encore.storage.backends.filesystem.system import (
 from encore.storage.backends.zip.spools import Spool
 from encore.storage.transactions.owners import new_token
 
+_SUFFIX = "-encore"
 LOG, NEW = "changes", "new"
-_LOCK, _TMP, _DATA = "lock", "tmp", "data-"
+LOCK, TMP, DATA = "lock", "tmp", "data-"
 # How often the side-car is made again when others remove it, before that is an error.
 _TRIES = 50
 _T = TypeVar("_T")
 
 
 def path_of_sidecar(archive: str) -> str:
-    return f"{archive}-encore"
+    return archive + _SUFFIX
 
 
 class Sidecar:
@@ -111,7 +112,7 @@ class Sidecar:
         """
         lock = self._held()
         if not self._is_swept or lock.is_announced():
-            self._sweep(known)
+            self.sweep(known)
             lock.withdraw()
             self._is_swept = True
         lock.announce()
@@ -136,11 +137,16 @@ class Sidecar:
     def _open(self) -> FileLock:
         if self._folder is None:
             with suppress(FileExistsError):
-                os.mkdir(self.path)
+                os.mkdir(self.path, self._mode())
             self._folder = open_root(self.path)
         if self._lock is None:
-            self._lock = FileLock(self._folder, _LOCK)
+            self._lock = FileLock(self._folder, LOCK)
         return self._lock
+
+    def _mode(self) -> int:
+        """Who may look into it: those who may read the archive."""
+        mode = os.stat(self.path.removesuffix(_SUFFIX)).st_mode
+        return 0o700 | (0o070 if mode & 0o040 else 0) | (0o007 if mode & 0o004 else 0)
 
     def _again(self, make: Callable[[], _T]) -> _T:
         """Make something in the directory, which others may remove in that moment."""
@@ -165,7 +171,7 @@ class Sidecar:
 
     def _begin_session(self) -> Session:
         self._open()
-        self._tmp = make_folder(self._folder, _TMP)
+        self._tmp = make_folder(self._folder, TMP)
         try:
             self._session = Session(self._tmp)
         except BaseException:
@@ -181,7 +187,7 @@ class Sidecar:
         session = self._session
         if session is None:
             raise StoreError("the store was closed while the data was being written")
-        name = _DATA + new_token()
+        name = DATA + new_token()
         rename_at(session.folder, spool.name, self._folder, name)
         return name
 
@@ -196,12 +202,13 @@ class Sidecar:
             with suppress(OSError):
                 os.unlink(self.path_of(name))
 
-    def _sweep(self, known: Container[str]) -> None:
+    def sweep(self, known: Container[str]) -> None:
+        """Remove what the dead have left, but for files that are ``known``; the lock is held."""
         for name in os.listdir(self.path):
-            if name == NEW or (name.startswith(_DATA) and name not in known):
+            if name == NEW or (name.startswith(DATA) and name not in known):
                 self.remove([name])
         with suppress(FileNotFoundError):
-            folder = open_root(self.path_of(_TMP))
+            folder = open_root(self.path_of(TMP))
             try:
                 sweep(folder, lambda _purpose, _status: None)
             finally:
@@ -228,8 +235,8 @@ class Sidecar:
             return
         with suppress(OSError):
             with suppress(FileNotFoundError):
-                os.rmdir(self.path_of(_TMP))
-            os.unlink(self.path_of(_LOCK))
+                os.rmdir(self.path_of(TMP))
+            os.unlink(self.path_of(LOCK))
             os.rmdir(self.path)
 
     def _drop(self) -> None:

@@ -41,16 +41,20 @@ class Spool:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.name, descriptor = session.create()
-        self.handle = Handle(descriptor)
+        self._handle: Handle | None = Handle(descriptor)
         self.size = 0
 
     def add(self, chunks: Iterable[bytes], method: int, *, alone: bool) -> StagedContent:
         """Append a stream; with ``alone`` discarding it removes the file."""
         packing = Packing(chunks, method)
         output = self._output()
-        for packed in packing:
-            output.write(packed)
-        output.flush()
+        try:
+            for packed in packing:
+                output.write(packed)
+            output.flush()
+        except BaseException:
+            del output  # somebody may keep the traceback, which must not keep the file
+            raise
         discard = self.remove if alone else None
         return self._content(packing.packed_size, packing.size, method, packing.crc, discard)
 
@@ -63,7 +67,7 @@ class Spool:
         return self._content(place[2], content.size, content.method, content.crc, None)
 
     def _output(self) -> Output:
-        output = Output(self.handle)
+        output = Output(self._opened())
         output.position = self.size  # over what was left by a stream that broke off
         return output
 
@@ -75,16 +79,21 @@ class Spool:
         crc: int,
         discard: Callable[[], None] | None,
     ) -> StagedContent:
-        place = (self.handle, self.size, packed_size)
+        place = (self._opened(), self.size, packed_size)
         self.size += packed_size
         return StagedContent(self, place, size, method, crc, discard)
 
     def sync(self) -> None:
         """Wait for the disk."""
-        os.fsync(self.handle.descriptor)
+        os.fsync(self._opened().descriptor)
+
+    def _opened(self) -> Handle:
+        assert self._handle is not None, "nothing is added to a file that was removed"
+        return self._handle
 
     def remove(self) -> None:
-        """Remove the file, unless it has been moved."""
+        """Remove the file, unless it has been moved. Contents that are in it can still be read."""
+        self._handle = None
         self._session.remove(self.name)
 
 
