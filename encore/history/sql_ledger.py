@@ -103,8 +103,10 @@ class SqlLedger(SqlTouching):
         """A key is what it was, but for its token: earlier steps are to expect the new one."""
         self._execute(sql.DROP_IMAGE, (number,))
         if before != after:
-            self._execute(sql.RETARGET, (after, key, before))
-            self._execute(sql.RETARGET_ALONE, (after, key, before))
+            undone = self.state.undone or sql.END
+            near = self._execute(sql.NEAR, (key, undone, key, undone)).fetchone()
+            self._execute(sql.RETARGET, (after, key, before, *near))
+            self._execute(sql.RETARGET_ALONE, (after, key, before, *near))
         if blob is not None and blob != new_blob:
             self.store._drop(key, blob)
 

@@ -115,7 +115,7 @@ class StagedLedger(StagedImages, Ledger):
                 continue
             self._open.before[key] = None if old is None else old[5]
             if old is not None and new is not None and self._is_same(old, new):
-                self._retarget(key, old[5], new[5])
+                self._retarget(key, old[5], new[5], step)
                 continue
             kept = self._keep(key, old)
             expect = None if new is None else new[5]
@@ -138,11 +138,16 @@ class StagedLedger(StagedImages, Ledger):
             return 0
         return kept[2]
 
-    def _retarget(self, key: str, old: str, new: str) -> None:
-        """A key is what it was, but for its token: the steps are to expect the new one."""
-        for step in self.steps.keys() | self._open.images.keys():
-            image = self._now(step).get(key)
-            if image is not None and image.expect == old:
+    def _retarget(self, key: str, old: str, new: str, end: int) -> None:
+        """A key is what it was, but for its token: the steps are to expect the new one.
+
+        Those on both sides: one token may be what steps further away lead to, too.
+        """
+        known = [step for step in self.steps if step < end and key in self._now(step)]
+        done = [step for step in known if self.is_done(step)]
+        for step in (*done[-1:], *known[len(done) :][:1]):
+            image = self._now(step)[key]
+            if image.expect == old:
                 self._open.images[step] = {**self._now(step), key: image._replace(expect=new)}
 
     def merge(self, context: Any, into: int, step: int) -> Captured:
@@ -160,7 +165,7 @@ class StagedLedger(StagedImages, Ledger):
                 del images[key]
                 assert first.record is not None
                 assert live is not None
-                self._retarget(key, first.record[5], live[5])
+                self._retarget(key, first.record[5], live[5], into)
                 self._release(first.record)
             else:
                 held = self._held(first.record, live)

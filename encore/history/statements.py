@@ -110,8 +110,13 @@ EXPECT = (
 EXPECT_MERGED = f"{EXPECT} AND history_image.expect IS k.token"
 EXPECT_ONE = "UPDATE history_image SET expect=?, held=? WHERE id=?"
 DROP_IMAGE = "DELETE FROM history_image WHERE id=?"
-RETARGET = "UPDATE history_image SET expect=? WHERE key=? AND expect IS ?"
-RETARGET_ALONE = RETARGET.replace("history_image", "history_step")
+# Only of the steps on both sides: one token may be what steps further away lead to, too.
+NEAR = (
+    f"SELECT (SELECT max(step) FROM {_ALL} WHERE key=? AND step<?),"
+    f" (SELECT min(step) FROM {_ALL} WHERE key=? AND step>=?)"
+)
+RETARGET = "UPDATE history_image SET expect=? WHERE key=? AND expect IS ? AND step IN (?,?)"
+RETARGET_ALONE = "UPDATE history_step SET expect=? WHERE key=? AND expect IS ? AND id IN (?,?)"
 HELD = f"SELECT count(*), coalesce(sum(held),0) FROM history_image WHERE {_OF_STEP}"
 
 # -- two steps become one -------------------------------------------------------------------------

@@ -125,4 +125,5 @@ class Timeline:
 
 def _joined(parts: list[Summary]) -> Summary:
     count, size = sum(part.key_count for part in parts), sum(part.size for part in parts)
-    return parts[0]._replace(key_count=count, size=size)
+    # A part that was not written to when the step was made larger does not know of it.
+    return max(parts, key=lambda part: part.time)._replace(key_count=count, size=size)

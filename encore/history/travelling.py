@@ -71,7 +71,9 @@ class Editing:
         is_saved = self.state.saved == position
         self.drop([step.id for step in self._timeline.all()], oldest=True)
         base = self.state.base
-        self.state = State(base=base, saved=base if is_saved else LOST, fence=base, last=base)
+        self.state = State(
+            base=base, saved=base if is_saved else LOST, fence=base, last=self.state.last
+        )
 
     def forget(self, is_meant: Callable[[Ledger, str], bool]) -> None:
         """Drop the images of a key."""

@@ -54,7 +54,7 @@ class HistoryLooks(HistoryMoves):
 
     def check_steps(self) -> None:
         steps, model = self.history.steps, self.model
-        assert [step.label for step in steps] == [step.label for step in model.steps]
+        assert len(steps) == len(model.steps)
         assert self.history.index == model.index
         for n, (told, step) in enumerate(zip(steps, model.steps, strict=True)):
             self.check_step(told, step)
@@ -67,15 +67,18 @@ class HistoryLooks(HistoryMoves):
             assert told.id > self.last_id, "an id is used again"
             self.last_id = step.id = told.id
         assert told.id == step.id
-        assert (told.time, told.origin, dict(told.meta)) == (step.time, step.origin, step.meta)
+        assert (told.time, dict(told.meta)) == (step.time, step.meta)
+        # Of parts in several stores that were made larger at one time, any may have the last word.
+        if len(self.stores) == 1:
+            assert (told.label, told.origin) == (step.label, step.origin)
         assert sorted(told.keys) == sorted(step.kept)
         assert sorted(self.history.check(told)) == self.model.conflicts(step)
 
     def check_position(self) -> None:
         model, history = self.model, self.history
         can_undo, can_redo = model.undoable() > 0, model.index < len(model.steps)
-        undo_label = model.steps[model.index - 1].label if can_undo else ""
-        redo_label = model.steps[model.index].label if can_redo else ""
+        undo_label = history.steps[model.index - 1].label if can_undo else ""
+        redo_label = history.steps[model.index].label if can_redo else ""
         assert (history.can_undo, history.can_redo) == (can_undo, can_redo)
         assert (history.undo_label, history.redo_label) == (undo_label, redo_label)
         assert history.saved_reachable is (model.saved_index is not None)

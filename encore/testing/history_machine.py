@@ -101,7 +101,7 @@ class HistoryMachine(HistoryLooks):
     def pack(self) -> None:
         self.history.pack()
 
-    @precondition(lambda self: not self.model.groups)
+    @precondition(lambda self: not self.model.groups and self.persistent is not None)
     @rule()
     def reopen(self) -> None:
         if self.shared:
@@ -125,7 +125,7 @@ def make_history_machine(
     *,
     listening: bool = True,
     shared: bool = False,
-    persistent: bool = False,
+    persistent: bool | None = False,
     held_bytes: HeldBytes | None = None,
 ) -> type[HistoryMachine]:
     """Return the machine for a store, or for several that have one history.
@@ -142,7 +142,7 @@ def make_history_machine(
     shared : bool, optional
         Whether opening the same directory again gives the same data.
     persistent : bool, optional
-        Whether the steps are there again, too.
+        Whether the steps are there again, too. None: a part of them is, and it is not opened again.
     held_bytes : callable, optional
         ``held_bytes(directory, stores)`` counts the bytes that are kept beside the content, by what
         lies in the directory or in memory.

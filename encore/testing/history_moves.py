@@ -28,7 +28,7 @@ def _label(name: str, *what: Any) -> str:
     """How verbs that are transactions call themselves."""
     if name == "clear":
         return f"Clear {what[0]}".strip()
-    return f"Move {what[0]} to {what[1]}" if name == "move" else ""
+    return f"{name.capitalize()} {what[0]} to {what[1]}" if name in ("copy", "move") else ""
 
 
 class HistoryMoves(HistoryPlayer):
@@ -210,6 +210,7 @@ class HistoryMoves(HistoryPlayer):
             with pytest.raises(UndoConflict) as refusal:
                 self.history.undo(step=told)
             assert refusal.value.keys
+            model.may_merge = False
         else:
             self.reversed(step, told, policy)
 

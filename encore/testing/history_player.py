@@ -62,7 +62,7 @@ class HistoryPlayer(RuleBasedStateMachine):
     open_history: OpenHistory
     listening = True
     shared = False
-    persistent = False
+    persistent: bool | None = False
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ class HistoryUnderTest:
     shared : bool
         Whether opening the same directory again gives the same data.
     persistent : bool
-        Whether the steps are there again, too.
+        Whether the steps are there again, too; None: some of them.
     held_bytes : callable, optional
         ``held_bytes(directory, stores)`` counts what is kept beside the content.
     examples : int
@@ -45,7 +45,7 @@ class HistoryUnderTest:
     name: str
     open: Callable[..., tuple[Any, ...]]
     shared: bool = True
-    persistent: bool = True
+    persistent: bool | None = True
     held_bytes: HeldBytes | None = None
     examples: int = 4
     make: Callable[..., History] = History
@@ -55,6 +55,16 @@ class HistoryUnderTest:
 
     def open_history(self, stores: tuple[Any, ...], **options: Any) -> History:
         return self.make(stores[0] if len(stores) == 1 else stores, **options)
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class BesideHistory(History):
@@ -67,14 +77,6 @@ class BesideHistory(History):
     def close(self) -> None:
         super().close()
         self.side.close()
-
-
-class Beside(HistoryUnderTest):
-    """A store whose history is in another one."""
-
-    def open_history(self, stores: tuple[Any, ...], **options: Any) -> History:
-        side = SqliteStore(stores[0].info()["path"] + "-history.db")
-        return History(stores[0], persistent=side, **options)
 
 
 def _in_database(path: Path) -> int:
@@ -110,11 +112,6 @@ def in_sqlite(directory: Path, stores: tuple[Any, ...] = ()) -> int:
     return _in_database(path)
 
 
-def in_files(directory: Path, stores: tuple[Any, ...] = ()) -> int:
-    """What a `FilesystemStore` keeps: files that are in the tree, too, take no room."""
-    return kept_bytes(directory)
-
-
 def _sqlite(directory: Path, **options: Any) -> SqliteStore:
     return SqliteStore(directory / "store.db", **options)
 
@@ -133,7 +130,11 @@ HISTORIES = [
         lambda directory, **o: (FilesystemStore(directory, **o),),
         held_bytes=lambda directory, stores: kept_bytes(directory),
     ),
-    Beside("zip-beside", lambda directory, **o: (ZipStore(directory / "store.zip", **o),)),
+    HistoryUnderTest(
+        "zip-beside",
+        lambda directory, **o: (ZipStore(directory / "store.zip", **o),),
+        make=BesideHistory,
+    ),
     HistoryUnderTest(
         "prefix(sqlite)",
         lambda directory, **o: (PrefixStore(_sqlite(directory, **o), "project/"),),
@@ -148,16 +149,6 @@ HISTORIES = [
         "dict+sqlite",
         lambda directory, **o: (DictStore(**o), _sqlite(directory, **o)),
         False,
-        False,
-    ),
-    HistoryUnderTest(
-        "filesystem",
-        lambda directory, **o: (FilesystemStore(directory, **o),),
-        held_bytes=in_files,
-    ),
-    HistoryUnderTest(
-        "zip",
-        lambda directory, **o: (ZipStore(directory / "store.zip", **o),),
-        make=BesideHistory,
+        None,
     ),
 ]

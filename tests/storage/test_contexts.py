@@ -15,6 +15,7 @@ class Engine:
     """A store as the context sees it."""
 
     can_prepare = False
+    _recorder = None
 
     def __init__(self, fails: str = "") -> None:
         self._owner = OwnerState()

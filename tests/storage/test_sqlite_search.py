@@ -31,7 +31,7 @@ def _plan(store: SqliteStore, **where: Any) -> str:
         connection = store._connection()
         rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
         plans.extend(row[3] for row in rows)
-        return connection.execute(statement, parameters)
+        return connection.execute(statement, parameters).fetchall()
 
     [*Search(where).pages(explain, "key")]
     return " ".join(plans)

@@ -263,7 +263,7 @@ def test_a_damaged_side_car_is_refused_or_cut(path: Path) -> None:
     store.close()
 
 
-def test_a_commit_behind_a_damaged_one_never_comes_back(directory: Path) -> None:
+def test_a_damaged_commit_with_others_behind_it_is_left_for_people(directory: Path) -> None:
     def write(key: str) -> int:
         log = Log(path, readonly=False)
         frame = Frame()
@@ -281,9 +281,11 @@ def test_a_commit_behind_a_damaged_one_never_comes_back(directory: Path) -> None
     data = bytearray(Path(path).read_bytes())
     data[first - 1] ^= 1
     Path(path).write_bytes(data)
-    assert Log(path, readonly=True).changes == {}
-    assert write("c") == first
-    assert [*Log(path, readonly=True).changes] == ["c"]
+    damaged = bytes(data)
+    for readonly in (True, False):
+        with pytest.raises(CorruptValueError, match="damaged"):
+            Log(path, readonly=readonly)
+    assert Path(path).read_bytes() == damaged
 
 
 def test_a_reader_tells_a_commit_from_the_torn_one_of_its_length(directory: Path) -> None:

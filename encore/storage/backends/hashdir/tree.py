@@ -219,11 +219,12 @@ class Tree:
     def sync(self, folders: Iterable[tuple[str, ...]]) -> None:
         """Make the entries of directories durable."""
         for names in folders:
-            folder = self._enter(names)
-            try:
-                sync_folder(folder)
-            finally:
-                self._leave(folder)
+            with suppress(FileNotFoundError):  # of a block that was undone: nothing is left in it
+                folder = self._enter(names)
+                try:
+                    sync_folder(folder)
+                finally:
+                    self._leave(folder)
 
     # -- directories ------------------------------------------------------------------------------
 
