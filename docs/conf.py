@@ -58,6 +58,7 @@ nitpick_ignore_regex = [
 nitpick_ignore = [  # private to their rooms, but seen in signatures
     ("py:class", "encore.config.kinds._M"),
     ("py:class", "encore.config.prefixes.AddressPrefix"),
+    ("py:class", "encore.storage.transactions.recording.StepOptions"),
     ("py:class", "encore.storage.transactions.several.SeveralTransactions"),
     ("py:class", "encore.streams.readers.Hash"),
     ("py:class", "encore.streams.tee._Place"),
