@@ -46,6 +46,8 @@ class Editing:
         self.state: State = timeline.state
         self.put: dict[Ledger, dict[int, Summary]] = {ledger: {} for ledger in contexts}
         self._dropped: list[int] = []
+        # Now: when one ledger has been written to, what the others have looks different.
+        self._stale = {ledger: timeline.stale(ledger) for ledger in contexts}
 
     def drop(self, steps: list[int], *, oldest: bool) -> None:
         """Drop steps; if they are the oldest ones, the history begins after them."""
@@ -106,8 +108,8 @@ class Editing:
     def write(self) -> None:
         """Make it part of the transactions."""
         for ledger, put in self.put.items():
-            stale = self._timeline.stale(ledger)
-            drop = [step for step in (*self._dropped, *stale) if step in ledger.steps]
+            gone = (*self._dropped, *self._stale[ledger])
+            drop = [step for step in gone if step in ledger.steps]
             kept = {step: summary for step, summary in put.items() if step not in drop}
             ledger.write(Edit(self.state, kept, drop))
 
