@@ -76,7 +76,11 @@ def begin(store: Any) -> sqlite3.Connection:
     store._connection()  # a closed store says so
     try:
         connection: sqlite3.Connection = store._settings.connect()
-        connection.execute("BEGIN")
+        try:
+            connection.execute("BEGIN")
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
         raise translate(error, store, "verify") from error
     return connection
