@@ -30,6 +30,8 @@ from typing import Any
 
 import pytest
 
+from encore.storage.api import AbstractStore
+
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -106,6 +108,13 @@ class Runner:
     def run(self, block: Block) -> None:
         kind = "python" if _FILE.match(block.body) else block.kind
         getattr(self, f"_run_{kind}")(block)
+
+    def close(self) -> None:
+        """Close the stores that the page leaves open, as the end of a program would."""
+        for value in self.namespace.values():
+            if isinstance(value, AbstractStore):
+                value.close()
+        self.namespace.clear()
 
     def _run_python(self, block: Block) -> None:
         named = _FILE.match(block.body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import pkgutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ def test_page_runs(page: Path) -> None:
     blocks = [block for block in blocks_of(page) if block.runs]
     if page.parent == ROOT:  # README shows commands for photographs that nobody has here
         blocks = [block for block in blocks if block.kind == "python"]
-    runner = Runner(page)
-    for block in blocks:
-        runner.run(block)
+    with closing(Runner(page)) as runner:
+        for block in blocks:
+            runner.run(block)
 
 
 @pytest.mark.parametrize("name", MODULES)
