@@ -117,7 +117,7 @@ class SqlLedger(SqlTouching):
         blobs = self._execute(sql.DOUBLE_BLOBS, (*new, *old)).fetchall()
         self._execute(sql.DROP_DOUBLE, (*new, *old))
         (last,) = self._execute(sql.LAST_IMAGE, old).fetchone()
-        self._move(step, into, last + 1 - new[0])
+        self._move(step, into, max(last, old[0]) + 1 - new[0])
         for key, blob in blobs:
             self.store._drop(key, blob)
         return self._compare(into, is_merged=True)

@@ -71,6 +71,25 @@ def test_a_step_in_one_store_drops_what_could_be_redone_in_the_other(
     assert (list(images), list(notes)) == (["a", "b"], [])
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_group_and_a_drag_may_go_from_store_to_store(
+    images: SqliteStore, notes: DictStore, both: History, first: int
+) -> None:
+    stores: list[Any] = [images, notes] if first == 0 else [notes, images]
+    with both.group("Group"):
+        for store in (*stores, *stores):
+            store.put(f"a {len(store)}", b"1")
+    for store in stores:
+        with store.transaction("Drag", merge_key="drag"):
+            store.put("b", b"2")
+    assert [sorted(step.keys) for step in both.steps] == [["a 0", "a 0", "a 1", "a 1"], ["b", "b"]]
+    assert both.verify() == []
+    both.undo(2)
+    assert (list(images), list(notes)) == ([], [])
+    both.redo(2)
+    assert list(images) == list(notes) == ["a 0", "a 1", "b"]
+
+
 def test_a_conflict_in_one_store_leaves_both_alone(
     images: SqliteStore, notes: DictStore, both: History
 ) -> None:
