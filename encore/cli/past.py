@@ -38,8 +38,9 @@ def log(args: argparse.Namespace) -> None:
     address = parse_address(args.store)
     with opened_past(address) as history:
         if args.json:
+            saved = history.saved_index
             for place, step in enumerate(history.steps, 1):
-                write_json(_fields(step, place == history.index, history.is_saved))
+                write_json(_fields(step, place == history.index, place == saved))
             return
         for line in _table(history):
             write_line(line)
@@ -56,7 +57,7 @@ def _fields(step: Step, is_current: bool, is_saved: bool) -> dict[str, Any]:
         "meta": step.meta,
         "done": step.is_done,
         "current": is_current,
-        "saved": is_current and is_saved,
+        "saved": is_saved,
     }
 
 
@@ -66,15 +67,16 @@ def _table(history: History) -> Iterator[str]:
         yield "no steps"
         return
     yield f"{'step':>8}  {'time':<19}  {'keys':>8}  {'size':>9}  label"
-    saved = "  (saved)" if history.is_saved else ""
-    if history.index == 0:
-        yield f">{0:>7}  {'before the first step':<19}{saved}"
+    index, saved = history.index, history.saved_index
+    if 0 in (index, saved):
+        here = ">" if index == 0 else " "
+        yield f"{here}{0:>7}  {'before the first step':<19}{'  (saved)' if saved == 0 else ''}"
     for place, step in enumerate(steps, 1):
-        is_here = place == history.index
         notes = "" if step.is_done else "  (undone)"
+        notes += "  (saved)" if place == saved else ""
         yield (
-            f"{'>' if is_here else ' '}{step.id:>7}  {time_text(step.time)}  {len(step.keys):>8,}  "
-            f"{size_text(step.size):>9}  {printable(step.label)}{saved if is_here else notes}"
+            f"{'>' if place == index else ' '}{step.id:>7}  {time_text(step.time)}  "
+            f"{len(step.keys):>8,}  {size_text(step.size):>9}  {printable(step.label)}{notes}"
         )
 
 

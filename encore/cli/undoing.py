@@ -6,14 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from encore.cli.arguments import (
-    UsageError,
-    add_durability,
-    add_json,
-    add_quiet,
-    add_store,
-    positive,
-)
+from encore.cli.arguments import add_durability, add_json, add_quiet, add_store, positive
 from encore.cli.output import count_text, printable, write_json, write_line
 from encore.cli.recording import find_step, opened_history
 from encore.cli.stores import opened_target
@@ -80,12 +73,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def undo(args: argparse.Namespace) -> None:
-    if args.step is not None and args.on_conflict:
-        raise UsageError("--on-conflict goes with the last steps, and not with --step")
-
     def act(history: History) -> Iterable[Step]:
         if args.step is not None:
-            return history.undo(step=find_step(history, args.step))
+            return history.undo(step=find_step(history, args.step), on_conflict=args.on_conflict)
         return history.undo(args.number or 1, on_conflict=args.on_conflict)
 
     _run(args, act, "undo", "Undid")
@@ -125,9 +115,9 @@ def _refusal(keys: Iterable[str], verb: str, step: int | None) -> str:
     shown = ", ".join(map(repr, [first, *rest[: _SHOWN_KEYS - 1]]))
     more = len(rest) - (_SHOWN_KEYS - 1)
     named = f"{shown} and {count_text(more, 'key')} more" if more > 0 else shown
-    if step is not None:
-        return f"cannot {verb} step {step} by itself: {named} changed since"
+    what = "" if step is None else f" step {step} by itself"
+    how = ", without a step" if step is None else ""
     return (
-        f"cannot {verb}: {named} changed since, without a step; --on-conflict=skip leaves such "
+        f"cannot {verb}{what}: {named} changed since{how}; --on-conflict=skip leaves such "
         "keys as they are, --on-conflict=force sets them too"
     )

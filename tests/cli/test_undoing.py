@@ -14,6 +14,7 @@ from test_copying_directories import tree
 from test_interruptions import interrupted
 
 from encore.config import open_store
+from encore.history import History
 from encore.storage.abstract_store import AbstractStore
 
 THREE = {"a/1": b"one", "a/2": b"twotwo", "b": b"\0\n\xff"}
@@ -285,7 +286,7 @@ def test_an_earlier_step_is_undone_if_no_later_one_touched_its_keys(run: Run, pl
     (place / "data").write_bytes(b"other data")
     run("put", "t.db", "a", "data")
     err = run("undo", "t.db", "--step", "1", code=1).err
-    assert err.startswith("encore: cannot undo step 1 by itself: 'a' changed since; sqlite:t.db is")
+    assert err.startswith("encore: cannot undo step 1 by itself: 'a' changed since; --on-conflict=")
     assert "no step 77" in run("undo", "t.db", "--step", "77", code=1).err
 
 
@@ -308,6 +309,21 @@ def test_a_conflict_is_refused_skipped_or_forced(run: Run, place: Path) -> None:
     prepare()
     run("undo", "t.db", "--on-conflict", "force")
     assert contents(place / "t.db") == {}
+
+
+def test_a_step_by_itself_is_forced_or_leaves_what_changed_since(run: Run, place: Path) -> None:
+    filled(place / "s.db", THREE)
+    run("copy", "s.db", "t.db")
+    (place / "data").write_bytes(b"later")
+    run("put", "t.db", "b", "data")
+    assert "; --on-conflict=" in run("undo", "t.db", "--step", "1", code=1).err
+    run("undo", "t.db", "--step", "1", "--on-conflict", "skip")
+    assert contents(place / "t.db") == {"b": b"later"}
+    run("undo", "t.db")
+    run("undo", "t.db", "--step", "1", "--on-conflict", "force")
+    assert contents(place / "t.db") == {}
+    run("undo", "t.db")
+    assert contents(place / "t.db") == {**THREE, "b": b"later"}
 
 
 def test_undo_is_refused_what_is_not_to_be_written(run: Run, edited: str) -> None:
@@ -334,6 +350,23 @@ def test_the_log_is_a_table_of_steps(
     head, nothing, first, *_ = run("log", edited).lines
     assert nothing.startswith(">      0")
     assert first.endswith("put k  (undone)")
+
+
+def test_the_log_marks_the_step_at_which_the_content_was_saved(run: Run, edited: str) -> None:
+    with open_store(edited) as store, History(store) as history:
+        history.undo()
+        history.mark_saved()
+        history.redo()
+    _, first, second, third = run("log", edited).lines
+    assert second.endswith("  (saved)")
+    assert third.startswith(">")
+    assert "(saved)" not in first + third
+    assert [step["saved"] for step in steps(run, edited)] == [False, True, False]
+    with open_store(edited) as store, History(store) as history:
+        history.undo(3)
+        history.mark_saved()
+        history.redo()
+    assert run("log", edited).lines[1].endswith("  (saved)")
 
 
 def test_the_log_in_json(run: Run, edited: str) -> None:
@@ -426,7 +459,6 @@ WRONG_CALLS = [
     ["undo", "t.db", "-n", "0"],
     ["undo", "t.db", "-n", "1", "--step", "1"],
     ["undo", "t.db", "--on-conflict", "guess"],
-    ["undo", "t.db", "--step", "1", "--on-conflict", "skip"],
 ]
 
 
