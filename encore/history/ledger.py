@@ -108,6 +108,11 @@ class Images(ABC):
         self.clock: Callable[[], float] = time.time
 
     @property
+    def count(self) -> int:
+        """How many steps there are, with those that are not in ``steps`` yet."""
+        return len(self.steps) + self.unread
+
+    @property
     def size(self) -> int:
         """Bytes of data that are kept."""
         return sum(step.size for step in list(self.steps.values()))
@@ -169,6 +174,18 @@ class Ledger(Images):
     def next_id(self, context: Any) -> int:
         """An id that no step of this ledger has had."""
         return max(next(reversed(self.steps), 0), self.state.base, self.state.last) + 1
+
+    def drop_alone(self, count: int) -> bool:
+        """Drop the oldest steps if the ledger can do that without reading them.
+
+        It happens outside a transaction, and nothing is undone.
+
+        Returns
+        -------
+        bool
+            False: nothing has been done, and the next transaction is to drop them.
+        """
+        return False
 
     @abstractmethod
     def capture(self, context: Any, step: int) -> Captured:

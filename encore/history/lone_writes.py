@@ -8,9 +8,12 @@ module.
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from itertools import islice
 from typing import Any
 
-from encore.history.images import Image
+from encore.history.images import Image, contents
 from encore.history.ledger import COMPARED_BYTES
 from encore.history.staged_ledger import StagedLedger
 from encore.history.steps import Summary
@@ -29,25 +32,71 @@ class LoneLedger(StagedLedger):
 
     def is_ready(self, key: str) -> bool:
         """Whether a single write of a key would be a new step, and nothing else would change."""
-        if self._journal is not None and not self._journal.is_current():
-            return False
         return self.may_append() and (self.follows is None or self.follows(key) is not None)
 
-    def _summary(self, key: str, held: int) -> Summary:
-        step = self.next_id(None)
+    def _summary(self, step: int, key: str, now: float, held: int) -> Summary:
         name = key if self.follows is None else self.follows(key)
-        return Summary(step, self.clock(), f"Set {name}", "Set", None, {}, None, 1, held)
-
-    def _add(self, step: Summary, key: str, image: Image) -> None:
-        self._images[step.id] = {key: image}
-        self.steps[step.id] = step
+        return Summary(step, now, f"Set {name}", "Set", None, {}, None, 1, held)
 
 
 class MemoryLedger(LoneLedger):
     """The ledger of a `DictStore`.
 
+    Lone writes only take their place in a queue. They become steps when somebody looks at the
+    steps, which for most of them is never: they are dropped before.
+
     The parameters are those of `StagedLedger`.
     """
+
+    def __init__(self, *args: Any) -> None:
+        self._queue: deque[tuple[str, Record | None, int, float]] = deque()
+        self._taking = threading.Lock()
+        super().__init__(*args)
+
+    @property
+    def steps(self) -> dict[int, Summary]:
+        if self._queue:
+            self._take()
+        return self._steps
+
+    @steps.setter
+    def steps(self, steps: dict[int, Summary]) -> None:
+        self._steps = steps
+
+    @property
+    def count(self) -> int:
+        return len(self._steps) + len(self._queue)
+
+    def _take(self) -> None:
+        """Make steps of the writes in the queue."""
+        with self._taking:
+            step, steps = self._last(), dict(self._steps)  # others may look through the old
+            while self._queue:
+                key, old, number, now = self._queue.popleft()
+                step, held = step + 1, 0 if old is None else old[2]
+                record = None if old is None else with_token(old)
+                self._images[step] = {key: Image(token_text(number), record, held)}
+                steps[step] = self._summary(step, key, now, held)
+            self._steps = steps
+
+    def _last(self) -> int:
+        """The id of the last step, but for those in the queue."""
+        return max(next(reversed(self._steps), 0), self.state.base, self.state.last)
+
+    def drop_alone(self, count: int) -> bool:
+        with self._taking:
+            known = [*islice(self._steps, count)]
+            queued = count - len(known)
+            if queued > len(self._queue):
+                return False
+            step = known[-1] if not queued else self._last() + queued
+            for _ in range(queued):
+                self._queue.popleft()
+            gone = [kept for number in known for kept in contents(self._images.pop(number))]
+            self._steps = {key: self._steps[key] for key in islice(self._steps, count, None)}
+            self.state = self.state.without(step)
+        self._let_go(gone)
+        return True
 
     def attach(self) -> None:
         super().attach()
@@ -62,13 +111,9 @@ class MemoryLedger(LoneLedger):
         """Make a step of a write that replaces ``old``. False: it is to take the general way."""
         if not self.is_ready(key):
             return False
-        held = 0
-        if old is not None:
-            if old[0] == data and old[1] == text:
-                return False  # nothing is changed but the token
-            old, held = with_token(old), old[2]
-        image = Image(token_text(number), old, held)
-        self._add(self._summary(key, held), key, image)
+        if old is not None and old[0] == data and old[1] == text:
+            return False  # nothing is changed but the token
+        self._queue.append((key, old, number, self.clock()))
         return True
 
 
@@ -88,6 +133,10 @@ class FilesLedger(LoneLedger):
         self.store._history = None
         super().detach()
 
+    def is_ready(self, key: str) -> bool:
+        journal = self._journal
+        return (journal is None or journal.is_current()) and super().is_ready(key)
+
     def begin(self, write: LoneWrite, old: Fields | None, new: Fields) -> None:
         files: Any = self._kept
         there, held, record = write.old, 0, None
@@ -97,7 +146,7 @@ class FilesLedger(LoneLedger):
             if is_like and held <= COMPARED_BYTES and write.is_same():
                 raise Unusual  # nothing is changed but the token
             record = (files.keep_at(write.folder, write.name, there), old.text, held, *old[1:])
-        step = self._summary(write.key, held)
+        step = self._summary(self.next_id(None), write.key, self.clock(), held)
         self._begun = (step, write.key, Image(new.token, record, held))
         if self._journal is not None:
             self._journal.append_one(*self._begun, self)
@@ -106,7 +155,9 @@ class FilesLedger(LoneLedger):
     def done(self) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            self._add(*begun)
+            step, key, image = begun
+            self._images[step.id] = {key: image}
+            self.steps[step.id] = step
             if self._journal is not None:
                 self._journal.passed(self._told())
 

@@ -139,7 +139,8 @@ class StepRecorder:
         local, ledger = self.local, self._timeline.ledgers[0]
         if self.groups or local.suspended or local.is_travelling or ledger.state.undone:
             return False
-        return len(ledger.steps) + ledger.unread < self._room
+        count, limit = ledger.count, self.policy.max_steps
+        return count < self._room or (limit is not None and ledger.drop_alone(count + 1 - limit))
 
     def _appended(self) -> None:
         self._may_merge = False
@@ -264,8 +265,7 @@ class StepRecorder:
             state = state._replace(saved=saved, last=max(state.last, *gone))
         old = self.policy.superfluous(done)
         if old:
-            saved = LOST if state.saved is None or state.saved < old[-1] else state.saved
-            state = state._replace(base=old[-1], saved=saved)
+            state = state.without(old[-1])
         for ledger in captured:
             stale = self._timeline.stale(ledger) if len(self._ledger_of) > 1 else []
             drop = [step for step in (*gone, *old, *stale) if step in ledger.steps]

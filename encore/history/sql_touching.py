@@ -92,6 +92,41 @@ class SqlTouching(SqlImages):
         (last,) = self._execute(sql.LAST_IMAGE, sql.images_of(step)).fetchone()
         self._open.last = max(last, self._open.last)
 
+    def drop_alone(self, count: int) -> bool:
+        store = self.store
+        connection = store._owner.connection or store._connect()
+        try:
+            connection.execute(BEGIN)
+            try:
+                step = self._drop_alone(connection, count)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise translate(error, store, "put") from error
+        if not step:
+            return False
+        known = {number: summary for number, summary in self.steps.items() if number > step}
+        self.unread -= count - (len(self.steps) - len(known))
+        self.steps, self.state = known, self.state.without(step)
+        self._revision += 1
+        return True
+
+    def _drop_alone(self, connection: sqlite3.Connection, count: int) -> int:
+        """Drop steps whose versions are all in rows; return the last one, or 0."""
+        (revision,) = connection.execute(sql.REVISION).fetchone()
+        (step,) = connection.execute(sql.OLDEST, (count - 1,)).fetchone() or (0,)
+        if revision != self._revision or not step:
+            return 0
+        images = 0, sql.images_of(step)[1]
+        if connection.execute(sql.HAS_BLOBS, images).fetchone() is not None:
+            return 0
+        connection.execute(sql.DROP_IMAGES, images)
+        connection.execute(sql.DROP_STEPS, (0, step))
+        connection.execute(sql.SET_STATE, self.state.without(step))
+        return step
+
     def put_alone(self, key: str, data: bytes, text: str) -> bool:
         name = key if self.follows is None else self.follows(key)
         if name is None or not self._has_tables() or not self.may_append():

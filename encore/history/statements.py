@@ -43,6 +43,8 @@ PUT_STEP = (
     "INSERT OR REPLACE INTO history_step"
     "(id, time, label, verb, origin, meta, merge_key, count, size) VALUES(?,?,?,?,?,?,?,?,?)"
 )
+REVISION = "SELECT revision FROM history_state WHERE id=1"
+OLDEST = "SELECT id FROM history_step ORDER BY id LIMIT 1 OFFSET ?"
 DROP_STEPS = "DELETE FROM history_step WHERE id BETWEEN ? AND ?"
 
 # -- taking images --------------------------------------------------------------------------------
@@ -184,6 +186,7 @@ BLOBS = (
     f"SELECT i.key, i.blob FROM {_BOTH}"
     " WHERE i.id BETWEEN ? AND ? AND i.blob IS NOT NULL AND i.blob IS NOT k.blob"
 )
+HAS_BLOBS = f"SELECT 1 FROM history_image WHERE {_OF_STEP} AND blob IS NOT NULL"
 DROP_IMAGES = f"DELETE FROM history_image WHERE {_OF_STEP}"
 BLOBS_OF_KEY = BLOBS.replace("i.id BETWEEN ? AND ?", "i.key=?")
 STEPS_OF_KEY = "SELECT DISTINCT step FROM history_image WHERE key=?"

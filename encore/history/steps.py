@@ -74,6 +74,11 @@ class State(NamedTuple):
     fence: int = 0
     last: int = 0
 
+    def without(self, step: int) -> State:
+        """Where a history stands when it has lost the steps up to this one."""
+        is_lost = self.saved is None or self.saved < step
+        return self._replace(base=step, saved=LOST if is_lost else self.saved)
+
 
 @dataclass(frozen=True, slots=True)
 class Captured:

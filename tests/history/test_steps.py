@@ -215,6 +215,65 @@ def test_the_oldest_steps_go_when_there_are_too_many(store: Any, remember: Remem
     assert store.read("a") == b"21"
 
 
+@pytest.mark.parametrize("odd", [None, "a transaction", "a large value"])
+@pytest.mark.parametrize("at", [3, 17])
+def test_the_oldest_steps_go_while_nobody_looks(
+    store: Any, remember: Remember, odd: str | None, at: int
+) -> None:
+    history = remember(max_steps=8)
+    written: list[dict[str, bytes]] = [{}]
+
+    def put(**items: bytes) -> None:
+        if len(items) > 1:
+            store.multiset(items)
+        else:
+            ((key, data),) = items.items()
+            store.put(key, data)
+        written.append({**written[-1], **items})
+
+    for n in range(40):
+        if n == at and odd is not None:
+            put(**{"a": b"1", "b": b"2"} if odd == "a transaction" else {"a": pattern(300_000)})
+        put(**{f"k{n % 5}": b"%d" % n})
+    assert history.verify() == []
+    assert (history.index, len(history.steps)) == (8, 8)
+    assert [step.keys for step in history.steps] == [(f"k{n % 5}",) for n in range(32, 40)]
+    past = history.at(4)
+    assert {key: past.read(key) for key in past} == written[-5]
+    for n in range(1, 9):
+        history.undo()
+        assert {key: store.read(key) for key in store} == written[-1 - n]
+    assert not history.can_undo
+    history.redo(100)
+    assert {key: store.read(key) for key in store} == written[-1]
+
+
+def test_content_that_was_saved_is_out_of_reach_when_its_step_has_gone(
+    store: Any, remember: Remember
+) -> None:
+    history = remember(max_steps=8)
+    store.put("a", b"saved")
+    history.mark_saved()
+    for n in range(8):
+        store.put("a", b"%d" % n)
+    assert history.saved_reachable
+    for n in range(8):
+        store.put("a", b"%d" % n * 2)
+    assert not history.saved_reachable
+    history.undo(100)
+    assert not history.is_saved
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_a_history_may_be_short(store: Any, remember: Remember, limit: int) -> None:
+    history = remember(max_steps=limit)
+    for n in range(6):
+        store.put("a", b"%d" % n)
+    assert history.index == limit
+    history.undo(100)
+    assert store.read("a") == b"%d" % (5 - limit)
+
+
 def test_the_oldest_steps_go_when_they_take_too_much_room(store: Any, remember: Remember) -> None:
     history = remember(max_bytes=200_000)
     for n in range(10):
