@@ -237,6 +237,7 @@ def test_the_oldest_steps_go_while_nobody_looks(
         put(**{f"k{n % 5}": b"%d" % n})
     assert history.verify() == []
     assert (history.index, len(history.steps)) == (8, 8)
+    assert history.steps[-1].id == len(written) - 1  # no id is given twice
     assert [step.keys for step in history.steps] == [(f"k{n % 5}",) for n in range(32, 40)]
     past = history.at(4)
     assert {key: past.read(key) for key in past} == written[-5]
