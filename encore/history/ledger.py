@@ -65,6 +65,10 @@ def _never() -> bool:
     return False
 
 
+def _none(count: int) -> int:
+    return 0
+
+
 def _nothing() -> None:
     pass
 
@@ -101,9 +105,10 @@ class Images(ABC):
         self.steps: dict[int, Summary] = {}
         self.state = State()
         self.unread = 0  # steps that have been appended and are not in ``steps`` yet
-        # Whether a lone write of a small value may become a step by the shortest way, and what is
-        # called when it has.
+        # Whether a lone write of a small value may become a step by the shortest way, how many of
+        # so many steps go for it, and what is called when it has.
         self.may_append: Callable[[], bool] = _never
+        self.superfluous: Callable[[int], int] = _none
         self.appended: Callable[[], None] = _nothing
         self.clock: Callable[[], float] = time.time
 
@@ -174,18 +179,6 @@ class Ledger(Images):
     def next_id(self, context: Any) -> int:
         """An id that no step of this ledger has had."""
         return max(next(reversed(self.steps), 0), self.state.base, self.state.last) + 1
-
-    def drop_alone(self, count: int) -> bool:
-        """Drop the oldest steps if the ledger can do that without reading them.
-
-        It happens outside a transaction, and nothing is undone.
-
-        Returns
-        -------
-        bool
-            False: nothing has been done, and the next transaction is to drop them.
-        """
-        return False
 
     @abstractmethod
     def capture(self, context: Any, step: int) -> Captured:

@@ -83,12 +83,11 @@ class MemoryLedger(LoneLedger):
         """The id of the last step, but for those in the queue."""
         return max(next(reversed(self._steps), 0), self.state.base, self.state.last)
 
-    def drop_alone(self, count: int) -> bool:
+    def _drop(self, count: int) -> None:
+        """Let go of the oldest steps, without making steps of those in the queue."""
         with self._taking:
             known = [*islice(self._steps, count)]
             queued = count - len(known)
-            if queued > len(self._queue):
-                return False
             step = known[-1] if not queued else self._last() + queued
             for _ in range(queued):
                 self._queue.popleft()
@@ -96,7 +95,6 @@ class MemoryLedger(LoneLedger):
             self._steps = {key: self._steps[key] for key in islice(self._steps, count, None)}
             self.state = self.state.without(step)
         self._let_go(gone)
-        return True
 
     def attach(self) -> None:
         super().attach()
@@ -113,6 +111,9 @@ class MemoryLedger(LoneLedger):
             return False
         if old is not None and old[0] == data and old[1] == text:
             return False  # nothing is changed but the token
+        superfluous = self.superfluous(self.count)
+        if superfluous:
+            self._drop(superfluous)
         self._queue.append((key, old, number, self.clock()))
         return True
 
@@ -135,7 +136,9 @@ class FilesLedger(LoneLedger):
 
     def is_ready(self, key: str) -> bool:
         journal = self._journal
-        return (journal is None or journal.is_current()) and super().is_ready(key)
+        if self.superfluous(self.count) or not (journal is None or journal.is_current()):
+            return False
+        return super().is_ready(key)
 
     def begin(self, write: LoneWrite, old: Fields | None, new: Fields) -> None:
         files: Any = self._kept

@@ -42,6 +42,10 @@ class Policy:
         """
         return math.inf if self.max_steps is None else self.max_steps + self.max_steps // 4
 
+    def one_more(self, count: int) -> int:
+        """How many of ``count`` steps go for one more, where they go by their number only."""
+        return 0 if self.max_steps is None or count < self.room else count + 1 - self.max_steps
+
     def superfluous(self, steps: Sequence[Summary]) -> list[int]:
         """The ids of the oldest steps that are more than is to be kept."""
         count = len(steps)

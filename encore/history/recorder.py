@@ -78,11 +78,10 @@ class StepRecorder:
         self.groups: list[str] = []
         self._group_step: int | None = None
         self._may_merge = False
-        self._room = policy.room
-        if len(timeline.ledgers) == 1 and policy.is_simple:
-            timeline.ledgers[0].may_append = self._may_append
-            timeline.ledgers[0].appended = self._appended
-            timeline.ledgers[0].clock = policy.clock
+        if len(timeline.ledgers) == 1 and policy.is_simple and policy.max_steps != 0:
+            ledger = timeline.ledgers[0]
+            ledger.may_append, ledger.appended = self._may_append, self._appended
+            ledger.superfluous, ledger.clock = policy.one_more, policy.clock
 
     # -- what transactions tell -------------------------------------------------------------------
 
@@ -137,10 +136,7 @@ class StepRecorder:
     def _may_append(self) -> bool:
         """Whether a lone write would be a new step, and nothing else would change."""
         local, ledger = self.local, self._timeline.ledgers[0]
-        if self.groups or local.suspended or local.is_travelling or ledger.state.undone:
-            return False
-        count, limit = ledger.count, self.policy.max_steps
-        return count < self._room or (limit is not None and ledger.drop_alone(count + 1 - limit))
+        return not (self.groups or local.suspended or local.is_travelling or ledger.state.undone)
 
     def _appended(self) -> None:
         self._may_merge = False

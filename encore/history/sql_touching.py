@@ -92,40 +92,23 @@ class SqlTouching(SqlImages):
         (last,) = self._execute(sql.LAST_IMAGE, sql.images_of(step)).fetchone()
         self._open.last = max(last, self._open.last)
 
-    def drop_alone(self, count: int) -> bool:
-        store = self.store
-        connection = store._owner.connection or store._connect()
-        try:
-            connection.execute(BEGIN)
-            try:
-                step = self._drop_alone(connection, count)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise translate(error, store, "put") from error
-        if not step:
-            return False
-        known = {number: summary for number, summary in self.steps.items() if number > step}
-        self.unread -= count - (len(self.steps) - len(known))
-        self.steps, self.state = known, self.state.without(step)
-        self._revision += 1
-        return True
-
     def _drop_alone(self, connection: sqlite3.Connection, count: int) -> int:
-        """Drop steps whose versions are all in rows; return the last one, or 0."""
-        (revision,) = connection.execute(sql.REVISION).fetchone()
+        """Drop the oldest steps if all of their versions are in rows; return the last one, or 0."""
         (step,) = connection.execute(sql.OLDEST, (count - 1,)).fetchone() or (0,)
-        if revision != self._revision or not step:
-            return 0
         images = 0, sql.images_of(step)[1]
-        if connection.execute(sql.HAS_BLOBS, images).fetchone() is not None:
+        if not step or connection.execute(sql.HAS_BLOBS, images).fetchone() is not None:
             return 0
         connection.execute(sql.DROP_IMAGES, images)
         connection.execute(sql.DROP_STEPS, (0, step))
         connection.execute(sql.SET_STATE, self.state.without(step))
-        return step
+        return int(step)
+
+    def _dropped(self, step: int, count: int) -> None:
+        """Know that so many steps are gone, this one and those before it."""
+        known = {number: summary for number, summary in self.steps.items() if number > step}
+        self.unread -= count - (len(self.steps) - len(known))
+        self.steps, self.state = known, self.state.without(step)
+        self._revision += 1
 
     def put_alone(self, key: str, data: bytes, text: str) -> bool:
         name = key if self.follows is None else self.follows(key)
@@ -133,7 +116,8 @@ class SqlTouching(SqlImages):
             return False
         store, step, token, now = self.store, self._last + 1, new_token(), time.time()
         connection = store._owner.connection or store._connect()
-        row = (step, self.clock(), "Set " + name, key, token, key, self._revision, data, text)
+        revision, old, gone = self._revision, self.superfluous(self.count), 0
+        row = (step, self.clock(), "Set " + name, key, token, key, revision, data, text)
         execute = connection.execute
         try:
             execute(BEGIN)
@@ -143,6 +127,10 @@ class SqlTouching(SqlImages):
                 if execute(sql.TAKE_ALONE, row).rowcount != 1:
                     return False
                 execute(PUT_PLAIN, (key, token, now, now, len(data), text, data))
+                if old:
+                    gone = self._drop_alone(connection, old)
+                    if not gone:
+                        return False
                 execute("COMMIT")
             finally:
                 if connection.in_transaction:
@@ -153,5 +141,7 @@ class SqlTouching(SqlImages):
             raise translate(error, store, "put", key) from error
         self._last = step  # if another thread was faster to say so, the next write finds out
         self.unread += 1
+        if gone and revision == self._revision:  # or another thread has read it all again
+            self._dropped(gone, old)
         self.appended()
         return True

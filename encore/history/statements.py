@@ -43,7 +43,6 @@ PUT_STEP = (
     "INSERT OR REPLACE INTO history_step"
     "(id, time, label, verb, origin, meta, merge_key, count, size) VALUES(?,?,?,?,?,?,?,?,?)"
 )
-REVISION = "SELECT revision FROM history_state WHERE id=1"
 OLDEST = "SELECT id FROM history_step ORDER BY id LIMIT 1 OFFSET ?"
 DROP_STEPS = "DELETE FROM history_step WHERE id BETWEEN ? AND ?"
 

@@ -265,6 +265,15 @@ def test_content_that_was_saved_is_out_of_reach_when_its_step_has_gone(
     assert not history.is_saved
 
 
+def test_a_write_that_changes_nothing_costs_no_step(store: Any, remember: Remember) -> None:
+    history = remember(max_steps=2)
+    for data in (b"1", b"2", b"3", b"3", b"3"):
+        store.put("a", data)
+    assert history.index == 2
+    history.undo(2)
+    assert store.read("a") == b"1"
+
+
 @pytest.mark.parametrize("limit", [0, 1, 2])
 def test_a_history_may_be_short(store: Any, remember: Remember, limit: int) -> None:
     history = remember(max_steps=limit)
