@@ -57,6 +57,11 @@ def folds_names(directory: str | os.PathLike[str]) -> bool | None:
     return None
 
 
+#: How the names of files begin that are made to find out. No key has such a name
+#: (`filenames.decode_path` refuses the escape), whoever may see it.
+PROBE = "%=Probe-"
+
+
 def folds_names_by_writing(directory: str | os.PathLike[str]) -> bool:
     """Return whether `directory` merges names, by making a file in it and removing it again.
 
@@ -75,8 +80,7 @@ def folds_names_by_writing(directory: str | os.PathLike[str]) -> bool:
     OSError
         If the file cannot be made.
     """
-    # No key has this name (`filenames.decode_path` refuses the escape), whoever may see it.
-    name = f"%=Probe-\u00e9-{uuid4().hex}"
+    name = f"{PROBE}\u00e9-{uuid4().hex}"
     path = Path(directory, name)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,17 @@ def test_a_full_disk_leaves_everything_as_it_was(small_disk: Path, kind: str) ->
         assert state_of(store, "a") == before
         assert [*store.keys()] == ["a", "c"]
         assert store._connection().execute("SELECT count(*) FROM staging").fetchone() == (0,)
+
+
+def test_a_store_on_a_full_disk_says_so_when_it_is_opened(small_disk: Path) -> None:
+    # There is no room for the file that the processes share; it was a "disk I/O error".
+    with SqliteStore(small_disk / "store.db") as store:
+        store.put("a", b"1")
+    with open(small_disk / "others", "wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    with pytest.raises(StoreFullError), SqliteStore(small_disk / "store.db") as store:
+        store.read("a")
+    (small_disk / "others").unlink()
+    with SqliteStore(small_disk / "store.db") as store:
+        assert store.read("a") == b"1"

@@ -334,3 +334,53 @@ def test_a_bare_path_of_a_store_opens_it(directory: Path) -> None:
     with encore.open_store(directory / "store") as store:
         assert store.read("a") == b"1"
         assert isinstance(store, HashdirStore)
+
+
+def test_an_index_that_cannot_be_opened_is_an_error_of_the_store(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The layout is looked up over a connection of its own, and its error came out as SQLite's.
+    put_something = opened(directory)
+    put_something.put("a", b"data")
+    put_something.close()
+    connect, calls = sqlite3.connect, []
+
+    def refused(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        calls.append(arguments)
+        if len(calls) == first:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", refused)
+    for first in range(1, 4):
+        calls.clear()
+        store = opened(directory)
+        with pytest.raises(StoreError):
+            store.read("a")
+        assert len(calls) == first
+        assert store.read("a") == b"data"
+        store.close()
+
+
+def test_a_list_of_files_that_cannot_be_opened_leaves_no_session(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The session that the list was to be in stayed, and two descriptors with it.
+    open_file = os.open
+
+    def refused(name: Any, *arguments: Any, **options: Any) -> int:
+        if name == "list":
+            raise OSError(24, "Too many open files")
+        return open_file(name, *arguments, **options)
+
+    store = opened(directory)
+    store.put("empty", b"")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refused)
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                store.put("a", b"data")
+    assert os.listdir(directory / ".encore" / "sessions") == []
+    store.put("a", b"data")
+    store.close()
+    assert os.listdir(directory / ".encore" / "sessions") == []

@@ -346,7 +346,7 @@ def test_what_cannot_be_removed_now_is_removed_later(stubborn: Path, directory: 
     check_tree(root, {"b": (b"2", {})})
 
 
-@pytest.mark.parametrize("kind", ["bytes", "stream", "inside", "many"])
+@pytest.mark.parametrize("kind", ["bytes", "stream", "inside", "many", "metadata"])
 def test_a_full_disk_leaves_everything_as_it_was(directory: Path, kind: str) -> None:
     if not is_root:
         pytest.skip("only root can mount")
@@ -377,6 +377,8 @@ def _fill(store: HashdirStore, kind: str) -> None:
         with store.transaction():
             store.put("b", b"1")
             store.put("a", Generated(40 * MIB), {"new": 1})
+    elif kind == "metadata":  # the log of the index took all the room, and kept it
+        store.set_metadata("a", {"text": "y" * (30 * MIB)})
     else:
         store.multiset({f"k{number}": pattern(50 * KIB, number) for number in range(800)})
 

@@ -282,6 +282,80 @@ def test_a_write_that_fails_in_the_side_car_changes_nothing(
     assert check_archive(path) == {"a": b"old", "b": b"usable"}
 
 
+def _refusing(call: Any, is_refused: Any) -> Any:
+    """A call of the system that fails for some of its first arguments."""
+
+    def refusing(first: Any, *arguments: Any, **options: Any) -> Any:
+        if is_refused(first):
+            raise OSError(5, "Input/output error")
+        return call(first, *arguments, **options)
+
+    return refusing
+
+
+def _is_file(name: str) -> Any:
+    return lambda path: os.path.basename(os.fspath(path)).startswith(name)
+
+
+def test_a_log_that_cannot_be_removed_keeps_the_data_it_speaks_of(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The data went all the same, and reading it was given up: "rewritten all the time".
+    expected = {"a": (pattern(300000), {}), "b": (b"1", {})}
+    with opened(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", _refusing(os.unlink, _is_file("changes")))
+            with store.transaction():
+                store.put("a", pattern(300000))
+                store.put("b", b"1")
+        assert state_of(store) == expected == contents_of(path)
+        store.put("b", b"2")
+    assert check_archive(path) == {"a": pattern(300000), "b": b"2"}
+    assert os.listdir(path.parent) == ["store.zip"]
+
+
+def test_data_that_cannot_be_removed_goes_with_the_next_write(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It kept the side-car, when the store was closed, for good.
+    with opened(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", _refusing(os.unlink, _is_file("data-")))
+            with store.transaction():
+                store.put("a", pattern(300000))
+        store.put("b", b"1")
+    assert check_archive(path) == {"a": pattern(300000), "b": b"1"}
+    assert os.listdir(path.parent) == ["store.zip"]
+
+
+def test_a_lock_that_cannot_be_cleared_leaves_a_commit_done(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The commit was reported to have failed, and had not.
+    with opened(path) as store:
+        store.put("b", b"0")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "ftruncate", _refusing(os.ftruncate, lambda _descriptor: True))
+            with store.transaction():
+                store.put("a", b"1")
+        store.put("b", b"1")
+    assert check_archive(path) == {"a": b"1", "b": b"1"}
+
+
+@pytest.mark.skipif(not hasattr(os, "pread"), reason="reads in another way there")
+def test_data_that_cannot_be_read_is_an_error_of_the_store_where_it_is_copied(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It was the system's own error.
+    with opened(path) as store:
+        store.put("a", b"1" * 5000)
+        with store.transaction(), monkeypatch.context() as patch:
+            patch.setattr(os, "pread", _refusing(os.pread, lambda _descriptor: True))
+            with pytest.raises(StoreError):
+                store.copy("a", "b")
+    assert check_archive(path) == {"a": b"1" * 5000}
+
+
 def test_records_move_beyond_four_gigabytes_and_back(path: Path) -> None:
     with opened(path) as store:
         store.put("a", b"1", {"x": 1})

@@ -23,6 +23,7 @@ from encore.storage.backends.filesystem.records import (
     sidecar_name,
     signature,
 )
+from encore.storage.backends.filesystem.syncing import NamesToSync
 from encore.storage.backends.filesystem.system import (
     READ,
     Folder,
@@ -32,7 +33,6 @@ from encore.storage.backends.filesystem.system import (
     rename_at,
     set_time,
     stat_at,
-    sync_folder,
     write_all,
 )
 from encore.storage.metadata import EMPTY
@@ -160,9 +160,10 @@ class ShortWay:
             undo = self._note(
                 LoneWrite(key, folder, target, old, new, data, text, now), sidecar, history
             )
-            rename_at(session.folder, name, folder, target)
-            if self._durable:
-                sync_folder(folder)
+            with NamesToSync(self._durable) as names:
+                names.add(folder)
+                rename_at(session.folder, name, folder, target)
+                names.sync()
         except BaseException as error:
             if exists_at(session.folder, name):
                 if undo is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from encore.errors import CommitUnknownError
 from encore.storage.backends.filesystem.contents import FileVersion, StagedFile
 from encore.storage.backends.filesystem.journal import Act
 from encore.storage.backends.filesystem.own import Own
@@ -69,10 +70,15 @@ class Committer:
             self.publish(self.prepare(batch), committed)
             return
         ((key, record),) = batch.items()
-        if record is None:
-            self._publisher.remove(key)
-        elif isinstance(record[0], FileVersion):
-            self._publisher.note(key, _fields_of(record))
+        if record is None or isinstance(record[0], FileVersion):
+            try:
+                if record is None:
+                    self._publisher.remove(key)
+                else:
+                    self._publisher.note(key, _fields_of(record))
+            except CommitUnknownError:
+                committed()
+                raise
         else:
             is_bare = is_lone and record[1] == EMPTY and self._session.has_exact_times
             self._put(key, record, committed, is_bare)

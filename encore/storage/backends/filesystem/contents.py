@@ -156,7 +156,7 @@ class StagedFile:
     def discard(self) -> None:
         self.close()
         if not self._sealed:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):  # what cannot be removed now goes with its session
                 unlink_at(self.folder, self.name)
 
 

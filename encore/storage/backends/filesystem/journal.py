@@ -35,6 +35,7 @@ from zlib import crc32
 from encore.keys.rules import check_key
 from encore.storage.backends.filesystem.publishing import Publisher
 from encore.storage.backends.filesystem.records import Fields
+from encore.storage.backends.filesystem.syncing import NamesToSync
 from encore.storage.backends.filesystem.system import (
     CREATE,
     READ,
@@ -148,34 +149,38 @@ class Journal:
         committed : callable
             Called with True just before the commit point, with False if it was not reached.
         """
-        try:
-            committed(True)
-            rename_at(self._folder, name + _INTENT, self._folder, name + _COMMIT)
-        except BaseException:
-            if not exists_at(self._folder, name + _COMMIT):
-                committed(False)
+        with NamesToSync(self._publisher.durable) as names:
+            names.add(self._folder)
+            try:
+                committed(True)
+                rename_at(self._folder, name + _INTENT, self._folder, name + _COMMIT)
+            except BaseException:
+                if not exists_at(self._folder, name + _COMMIT):
+                    committed(False)
+                    raise
+                # An interruption after the deed: carry it out, then pass it on.
+                self._carry_out(name, acts, names)
                 raise
-            # An interruption after the deed: carry it out, then pass it on.
-            self._carry_out(name, acts)
-            raise
-        self._carry_out(name, acts)
+            self._carry_out(name, acts, names)
 
-    def _carry_out(self, name: str, acts: Sequence[Act]) -> None:
+    def _carry_out(self, name: str, acts: Sequence[Act], names: NamesToSync) -> None:
         self.unfinished = True
         interruption: BaseException | None = None
-        for _ in range(2):
+        try:
+            names.sync()
+        except BaseException as error:
+            interruption = error  # it is decided all the same
+        for is_last in (False, True):
             try:
                 with suppress(FileNotFoundError):
                     unlink_at(self._folder, name + _RESERVE)
-                if self._publisher.durable:
-                    sync_folder(self._folder)
                 self._apply(acts)
                 unlink_at(self._folder, name + _COMMIT)
                 self.unfinished = False
                 break
             except Exception:
-                _log.exception("a commit is decided but not carried out; it will be, later")
-                break
+                if is_last:
+                    _log.exception("a commit is decided but not carried out; it will be, later")
             except BaseException as error:
                 interruption = error  # once more: everything can be repeated
         if interruption is not None:
@@ -221,6 +226,8 @@ class Journal:
         assert act.fields is not None
         if exists_at(folder, act.name):
             self._publisher.put(act.key, folder, act.name, act.fields)
+        else:
+            self._publisher.sync_again(act.key)
 
     # -- after a crash ----------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ from encore.storage.backends.filesystem.system import (
     exists_at,
     list_folder,
     open_folder,
+    raise_trouble,
     stat_at,
 )
 
@@ -138,10 +139,15 @@ class Tree:
             candidates = itertools.chain((path,), self._forms(path))
         else:
             candidates = self._forms(path)
-        for candidate in candidates:
-            self._look(candidate, found, links)
-            if first and found:
-                break
+        try:
+            for candidate in candidates:
+                self._look(candidate, found, links)
+                if first and found:
+                    break
+        except BaseException:
+            for spot in found:
+                spot.close()
+            raise
         return found
 
     def is_link(self, key: str) -> bool:
@@ -156,7 +162,8 @@ class Tree:
             return None
         try:
             spot = self.parent(inside)
-        except OSError:
+        except OSError as error:
+            raise_trouble(error)
             return None
         with suppress(FileNotFoundError):
             there = stat_at(spot.folder, spot.name)
@@ -208,7 +215,8 @@ class Tree:
     def _is_folder(self, path: str) -> bool:
         try:
             spot = self.parent(path + "/")
-        except OSError:
+        except OSError as error:
+            raise_trouble(error)
             return False
         spot.close()
         if not self.folding:
@@ -240,7 +248,8 @@ class Tree:
     def _list(self, path: str) -> Iterable[tuple[str, bool]]:
         try:
             spot = self.parent(path + "/") if path else Spot(self.root, "", "", None)
-        except OSError:
+        except OSError as error:
+            raise_trouble(error)
             return []  # removed meanwhile, or a link
         try:
             return [

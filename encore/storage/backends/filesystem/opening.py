@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 
 from encore.errors import ReadOnlyError
 from encore.keys.filenames import ON_WINDOWS
@@ -138,7 +139,10 @@ class OpenDirectory:
         if own is not None:
             try:
                 if not own.journal.unfinished:
-                    own.lock.withdraw()
+                    # A commit may lie behind us, so this may not fail: who finds the text looks
+                    # for something to recover, and there is nothing.
+                    with suppress(OSError):
+                        own.lock.withdraw()
             finally:
                 own.lock.give_back()
 

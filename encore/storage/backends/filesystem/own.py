@@ -23,7 +23,8 @@ import os
 import weakref
 from contextlib import closing, suppress
 
-from encore.errors import StoreError
+from encore.errors import EncoreError, StoreError
+from encore.keys.probe import PROBE
 from encore.storage.backends.filesystem.formats import (
     FORMAT_FILE,
     remove_unfinished_formats,
@@ -44,6 +45,7 @@ from encore.storage.backends.filesystem.system import (
     make_folder,
     open_at,
     open_folder,
+    raise_trouble,
     rename_at,
     rmdir_at,
     unlink_at,
@@ -73,13 +75,15 @@ def open_sidecars(root: Folder) -> Sidecars | None:
     """Return the sidecars of a store for reading, None if it has none yet."""
     try:
         own = open_folder(root, OWN_FOLDER)
-    except OSError:
+    except OSError as error:
+        raise_trouble(error)
         return None
     try:
         sidecars = Sidecars(open_folder(own, "meta"), None, False)
         weakref.finalize(sidecars, close_folder, sidecars.folder)
         return sidecars
-    except OSError:
+    except OSError as error:
+        raise_trouble(error)
         return None
     finally:
         close_folder(own)
@@ -89,21 +93,23 @@ def is_unfinished(root: Folder) -> bool:
     """Whether somebody died in the middle of a commit, and nobody has carried it out yet."""
     try:
         own = open_folder(root, OWN_FOLDER)
-    except OSError:
+    except OSError as error:
+        raise_trouble(error)
         return False
     try:
-        with suppress(OSError):
-            folder = open_folder(own, "txn")
-            try:
-                if not is_pending(folder):
-                    return False
-            finally:
-                close_folder(folder)
-            lock = open_at(own, LOCK, READ)
-            try:
-                return try_lock(lock)
-            finally:
-                os.close(lock)
+        folder = open_folder(own, "txn")
+        try:
+            if not is_pending(folder):
+                return False
+        finally:
+            close_folder(folder)
+        lock = open_at(own, LOCK, READ)
+        try:
+            return try_lock(lock)
+        finally:
+            os.close(lock)
+    except OSError as error:
+        raise_trouble(error)
         return False
     finally:
         close_folder(own)
@@ -194,14 +200,26 @@ class Own:
     def close(self) -> None:
         """Leave nothing open, no temporary files, and no own folder that says nothing."""
         try:
-            if self.lock.take():  # kept until the file is closed
-                self.session.close()
-                self._remove_if_empty()
+            is_taken = self.lock.take()  # kept until the file is closed
+            if self.journal.unfinished:
+                self._finish(is_taken)
             else:
                 self.session.close()
+                if is_taken:
+                    self._remove_if_empty()
         finally:
             self.lock.close()
             self._close_folders()
+
+    def _finish(self, is_taken: bool) -> None:
+        """Carry out a commit that was decided, or leave its files to who opens the store next."""
+        if is_taken:
+            with suppress(OSError, EncoreError):
+                self.recover()
+        if self.journal.unfinished:
+            self.session.let_go()
+        else:
+            self.session.close()
 
     def _remove_if_empty(self) -> None:
         """Remove the own folder if it has no records, commits, history, or other writers.
@@ -209,9 +227,9 @@ class Own:
         Another writer may be opening it at this moment. Either its session is in ``tmp`` already,
         and that cannot be removed, or it will find no ``tmp`` to put it into, and begin anew.
         """
-        if _has_entries(self._meta) or _has_entries(self._lists) or self._has_history():
-            return
-        with suppress(OSError):
+        with suppress(OSError):  # a store is closed, even if the folder cannot be looked at
+            if _has_entries(self._meta) or _has_entries(self._lists) or self._has_history():
+                return
             rmdir_at(self.folder, "tmp")
             aside = f"{ASIDE}{new_token()}"
             rename_at(self._root, OWN_FOLDER, self._root, aside)
@@ -246,7 +264,8 @@ def _remove_aside(root: Folder, name: str) -> None:
         folder = open_folder(root, name)
         try:
             remove_unfinished_formats(folder)
-            for file in (FORMAT_FILE, _CLASHES, LOCK):
+            probes = [entry.name for entry in list_folder(folder) if entry.name.startswith(PROBE)]
+            for file in (FORMAT_FILE, _CLASHES, LOCK, *probes):
                 with suppress(FileNotFoundError):
                     unlink_at(folder, file)
             for inside in ("txn", "meta", HISTORY_FOLDER):

@@ -37,13 +37,13 @@ from encore.storage.backends.filesystem.records import (
 )
 from encore.storage.backends.filesystem.session import Session
 from encore.storage.backends.filesystem.sidecars import Sidecars
+from encore.storage.backends.filesystem.syncing import NamesToSync
 from encore.storage.backends.filesystem.system import (
     Folder,
     chmod_at,
     exists_at,
     rename_at,
     stat_at,
-    sync_folder,
     unlink_at,
 )
 
@@ -90,15 +90,15 @@ class Publisher:
             needs_record = needs_record and fields != from_file(new)
             if needs_record or spot.found is not None or self.sidecars.exists(name):
                 undo = self.record(key, name, spot.found, signature(new), fields)
-            try:
-                rename_at(folder, temporary, spot.folder, spot.name)
-            except BaseException:
-                # An interruption may come after the deed.
-                if undo is not None and exists_at(folder, temporary):
-                    undo()
-                raise
-            if self.durable:
-                self.sync_way_to(spot)
+            with self._way_to(spot) as way:
+                try:
+                    rename_at(folder, temporary, spot.folder, spot.name)
+                except BaseException:
+                    # An interruption may come after the deed.
+                    if undo is not None and exists_at(folder, temporary):
+                        undo()
+                    raise
+                way.sync()
         except BaseException:
             self.placer.remove_folders(made)
             raise
@@ -131,39 +131,62 @@ class Publisher:
         try:
             for spot in reversed(spots):
                 assert spot.found is not None
-                if spot is spots[0] and self.sidecars.exists(name):
-                    # What is there may have no record yet, if others have made it: it needs one
-                    # as long as the file is there, or it would lose its metadata first.
-                    make = partial(_gone_after_kept, key, spot.found)
-                    undo = self.sidecars.append(name, make, shorten=False)
-                    try:
+                with NamesToSync(self.durable) as names:
+                    names.add(spot.folder)
+                    if spot is spots[0] and self.sidecars.exists(name):
+                        self._remove_recorded(key, name, spot)
+                    else:
                         unlink_at(spot.folder, spot.name)
-                    except BaseException:
-                        if exists_at(spot.folder, spot.name):
-                            undo()
-                        raise
-                else:
-                    unlink_at(spot.folder, spot.name)
-                if self.durable:
-                    sync_folder(spot.folder)
+                    names.sync()
         finally:
             for spot in spots:
                 spot.close()
-        self.sidecars.remove(name)
+        with suppress(OSError):  # the key is gone: what is left of its sidecar says so
+            self.sidecars.remove(name)
         for spot in spots:
             self.placer.prune(spot.path)
 
-    def sync_way_to(self, spot: Spot) -> None:
-        """Make the name of a file durable, and the names of the directories it is in."""
-        sync_folder(spot.folder)
-        path = spot.path
-        while path := path.rpartition("/")[0]:
-            with suppress(OSError):
+    def _remove_recorded(self, key: str, name: str, spot: Spot) -> None:
+        """Remove a file that has a sidecar of this name."""
+        assert spot.found is not None
+        # What is there may have no record yet, if others have made it: it needs one as long as the
+        # file is there, or it would lose its metadata first.
+        make = partial(_gone_after_kept, key, spot.found)
+        undo = self.sidecars.append(name, make, shorten=False)
+        try:
+            unlink_at(spot.folder, spot.name)
+        except BaseException:
+            if exists_at(spot.folder, spot.name):
+                undo()
+            raise
+
+    def sync_again(self, key: str) -> None:
+        """Make durable that a key has got its file: whoever did that may not have come so far."""
+        spot = self.tree.find(key) if self.durable else None
+        if spot is not None:
+            try:
+                with self._way_to(spot) as way:
+                    way.sync()
+            finally:
+                spot.close()
+
+    def _way_to(self, spot: Spot) -> NamesToSync:
+        """What makes the name of a file durable, and the names of the directories it is in."""
+        way = NamesToSync(self.durable)
+        path = spot.path if self.durable else ""
+        try:
+            way.add(spot.folder)
+            while path := path.rpartition("/")[0]:
                 outer = self.tree.parent(path)
                 try:
-                    sync_folder(outer.folder)
+                    with suppress(PermissionError):  # it may be entered, and not be listed
+                        way.add(outer.folder)
                 finally:
                     outer.close()
+        except BaseException:
+            way.close()
+            raise
+        return way
 
     def forget(self, purpose: str, found: os.stat_result) -> None:
         """Take back what was recorded of a temporary file that never got its place."""

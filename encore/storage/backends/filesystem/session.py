@@ -62,7 +62,11 @@ class Session:
     def __init__(self, parent: Folder) -> None:
         self._parent = parent
         self.name, self._live = _begin(parent)
-        self.folder = make_folder(parent, self.name)
+        try:
+            self.folder = make_folder(parent, self.name)
+        except BaseException:
+            self._end()
+            raise
         self._next = itertools.count().__next__
         self._latest = 0
         self.has_exact_times = _has_exact_times(self._live)
@@ -129,6 +133,12 @@ class Session:
             rmdir_at(self._parent, self.name)
             unlink_at(self._parent, self.name + _LIVE)
         self.let_go()
+
+    def _end(self) -> None:
+        """Say that nobody lives here: the folder could not be made."""
+        with suppress(OSError):
+            unlink_at(self._parent, self.name + _LIVE)
+        os.close(self._live)
 
 
 def _has_exact_times(descriptor: int) -> bool:

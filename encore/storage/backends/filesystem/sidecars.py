@@ -40,6 +40,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from encore.storage.backends.filesystem.records import CRC_LENGTH
+from encore.storage.backends.filesystem.syncing import NamesToSync
 from encore.storage.backends.filesystem.system import (
     APPEND,
     READ,
@@ -131,9 +132,10 @@ class Sidecars:
         """Put exactly these records into a sidecar, in one step."""
         assert self._rewrite is not None, "only a store that has prepared itself writes"
         folder, temporary = self._rewrite(lines)
-        rename_at(folder, temporary, self.folder, name)
-        if self._durable:
-            sync_folder(self.folder)
+        with NamesToSync(self._durable) as names:
+            names.add(self.folder)
+            rename_at(folder, temporary, self.folder, name)
+            names.sync()
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):

@@ -10,6 +10,7 @@ This subpackage and ``hashdir`` import this module.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Generator
@@ -95,6 +96,10 @@ if BY_DESCRIPTOR:
         finally:
             os.close(descriptor)
 
+    def open_to_sync(folder: Folder) -> int | None:
+        """Open a directory to make the names in it durable; None where that cannot be done."""
+        return os.open(".", _LIST, dir_fd=folder)
+
     def sync_folder(folder: Folder) -> None:
         """Make the names in a directory durable."""
         descriptor = os.open(".", _LIST, dir_fd=folder)
@@ -158,8 +163,21 @@ else:
         with os.scandir(folder) as entries:
             yield from entries
 
+    def open_to_sync(folder: Folder) -> int | None:
+        return None
+
     def sync_folder(folder: Folder) -> None:
         pass
+
+
+# Errors that say nothing about what is there.
+_TROUBLE = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO))
+
+
+def raise_trouble(error: OSError) -> None:
+    """Raise an error that is not to be taken for the answer that something is not there."""
+    if error.errno in _TROUBLE:
+        raise error
 
 
 def set_time(descriptor: int, nanoseconds: int) -> None:

@@ -29,6 +29,7 @@ from encore.storage.backends.hashdir.tree import Place, Tree
 from encore.storage.backends.hashdir.writing import OWN_FOLDER, sweep_dead
 from encore.storage.backends.sqlite.connections import Settings
 from encore.storage.backends.sqlite.document import create
+from encore.storage.backends.sqlite.failures import translate as translate_engine
 from encore.storage.checking import Problem
 
 _INDEX = "index.db"
@@ -147,6 +148,8 @@ class HashdirStore(PlainFiles):
                 self._tree = None
                 if isinstance(error, OSError):
                     raise self._not_opened(error) from error
+                if isinstance(error, sqlite3.Error):
+                    raise translate_engine(error, self, "open") from error
                 raise
 
     def _open_tree(self) -> Tree:

@@ -76,7 +76,11 @@ class Writer:
             close_folder(own)
         try:
             self.session = Session(self._parent)
-            self._list = open_at(self.session.folder, _LIST, APPEND)
+            try:
+                self._list = open_at(self.session.folder, _LIST, APPEND)
+            except BaseException:
+                self.session.close()
+                raise
         except BaseException:
             close_folder(self._parent)
             raise

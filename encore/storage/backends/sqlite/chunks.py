@@ -183,6 +183,11 @@ class Snapshot:
             raise StoreError("the store of this value has been closed")
         return self._held.connection
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it can be read. A weak reference may find one that is just being given back."""
+        return self._held is not None
+
     def missing(self, number: int) -> Exception:
         return CorruptValueError(f"chunk {number} of a value is gone: the file is damaged")
 

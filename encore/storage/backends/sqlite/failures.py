@@ -22,6 +22,8 @@ from encore.errors import (
 )
 from encore.storage.transactions.locks import held_message
 
+# What SQLite says where the file beside the database that its processes share cannot grow.
+_IS_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 _WAL_WRITE_LOCK = 120  # the byte of the -shm file that a writer locks: sqlite.org/walformat.html
 
 
@@ -45,14 +47,15 @@ def translate(
     timeout : float, optional
         Seconds it waited for other writers; default: the store's.
     """
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = getattr(error, "sqlite_errorcode", 0)
+    primary = code & 0xFF
     what = f"{operation} of {key!r} in {store!r}" if key else f"{operation} in {store!r}"
     context: dict[str, Any] = {"store": store, "operation": operation, "key": key}
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LockTimeoutError(
             store._who_holds_it(store.timeout if timeout is None else timeout), **context
         )
-    if primary == sqlite3.SQLITE_FULL:
+    if code in _IS_FULL:
         return StoreFullError(
             f"{what}: no room left on the disk; nothing was changed. Free some and try again",
             **context,

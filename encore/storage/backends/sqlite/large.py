@@ -125,7 +125,7 @@ class LargeValues(Records):
             self._opened()
         assert self._pool is not None
         try:
-            if latest is not None:
+            if latest is not None and latest.is_held:
                 seen = latest.connection().execute(self._finding.one, (key,)).fetchone()
                 if seen is not None and seen[5] == row[5]:
                     return latest, seen

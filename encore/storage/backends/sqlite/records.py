@@ -184,6 +184,8 @@ class Records(SqliteTransactions):
                 sql.PUT_PLAIN, (key, new_token(), now, now, len(data), text, data)
             )
         except sqlite3.Error as error:
+            if owner.context is None:
+                self._make_room()
             raise translate(error, self, "put", key) from error
         return cursor.rowcount == 1
 

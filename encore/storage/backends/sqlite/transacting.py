@@ -15,9 +15,12 @@ handed to the hooks of the store where it is settled::
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from encore.errors import LockTimeoutError, ReadOnlyError
@@ -133,6 +136,8 @@ class SqliteTransactions(SqliteEngine):
             self._undo(context.depth)
         finally:
             self._after_rollback(garbage, context.depth)
+            if context.depth == 1:
+                self._make_room()
 
     def _undo(self, depth: int) -> None:
         connection = self._owner.connection
@@ -147,3 +152,21 @@ class SqliteTransactions(SqliteEngine):
                 connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise translate(error, self, "rollback") from error
+
+    def _make_room(self) -> None:
+        """Give back what the log has grown by, after a write that was undone on a full disk.
+
+        The log would keep that until the store is closed. It stays if others are reading, or if
+        there is no room for what it has to put into the file first.
+        """
+        path = os.path.abspath(self._settings.path)
+        with suppress(OSError, sqlite3.Error):
+            if os.path.getsize(f"{path}-wal") <= shutil.disk_usage(os.path.dirname(path)).free:
+                return
+            connection = self._owner.connection
+            assert connection is not None
+            connection.execute("PRAGMA busy_timeout=0")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={int(self.timeout * 1000)}")

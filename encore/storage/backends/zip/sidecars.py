@@ -34,6 +34,7 @@ from encore.storage.backends.filesystem.system import (
     rename_at,
     sync_folder,
 )
+from encore.storage.backends.zip.changes import Log
 from encore.storage.backends.zip.spools import Spool
 from encore.storage.transactions.owners import new_token
 
@@ -112,9 +113,13 @@ class Sidecar:
         """
         lock = self._held()
         if not self._is_swept or lock.is_announced():
-            self.sweep(known)
-            lock.withdraw()
-            self._is_swept = True
+            self._is_swept = True  # unless something refuses to go
+            try:
+                self.sweep(known)
+                lock.withdraw()
+            except BaseException:
+                self._is_swept = False
+                raise
         lock.announce()
 
     def leave(self) -> None:
@@ -122,7 +127,10 @@ class Sidecar:
         lock = self._lock
         if lock is not None:
             try:
-                lock.withdraw()
+                # A commit may lie behind us, so this may not fail: the next writer finds the text,
+                # and looks for something to put away.
+                with suppress(OSError):
+                    lock.withdraw()
             finally:
                 lock.give_back()
 
@@ -196,11 +204,24 @@ class Sidecar:
         if self._durable:
             sync_folder(self._folder)
 
+    def finish(self, log: Log) -> None:
+        """Remove a log whose changes are in the archive, and then the files that it speaks of.
+
+        As long as it cannot be removed, they stay: whoever opens the store looks for them.
+        """
+        with suppress(FileNotFoundError):
+            os.unlink(self.path_of(LOG))
+        self.remove(log.files)
+
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files that no change speaks of any more."""
+        """Remove files that no change speaks of any more; what refuses to go, at the next write."""
         for name in names:
-            with suppress(OSError):
+            try:
                 os.unlink(self.path_of(name))
+            except FileNotFoundError:
+                pass
+            except OSError:
+                self._is_swept = False
 
     def sweep(self, known: Container[str]) -> None:
         """Remove what the dead have left, but for files that are ``known``; the lock is held."""

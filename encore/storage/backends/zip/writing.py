@@ -118,9 +118,9 @@ class ZipWriter(ZipEngine):
 
     def _duplicate(self, value: Value) -> bytes | Staged:
         content: Any = value.content
-        if not isinstance(content, ZipContent) or content.size <= INLINE_BYTES:
-            return value.read()
         with translated(self, "copy"):
+            if not isinstance(content, ZipContent) or content.size <= INLINE_BYTES:
+                return value.read()
             return self._transaction_spool().copy(content)
 
     # -- commits ----------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ class ZipWriter(ZipEngine):
         sidecar = self._beside()
         with translated(self, operation, folding=True):
             view = self._current()
-            files = [] if view.log is None else [LOG, *view.log.files]
+            log = view.log
             changed = bool(view.changes) or anyway
             if changed:
                 write_archive(view, sidecar.path_of(NEW), durable=self._durable)
@@ -227,8 +227,8 @@ class ZipWriter(ZipEngine):
                 self._views.forget()
             if changed:
                 put_in_place(sidecar.path_of(NEW), self._target, durable=self._durable)
-            # The log is the first: files that no log speaks of are swept up by the next writer.
-            sidecar.remove(files)
+            if log is not None:
+                sidecar.finish(log)
 
     def _fold_at_end(self) -> None:
         if not os.path.exists(self._beside().path_of(LOG)):
