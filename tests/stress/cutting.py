@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -59,6 +60,7 @@ class Disk:
             if done.returncode == 0:
                 return
             if time.monotonic() > deadline:
+                subprocess.run(["umount", "--lazy", self.place], check=False)
                 raise OSError(done.stderr.decode())
             time.sleep(0.01)  # it is busy for a moment after a kill
 
@@ -92,6 +94,9 @@ def why_not() -> str:
 class Cuts(Campaign):
     """A campaign whose processes die together with their disk."""
 
+    may_fail = True
+    waits = (0, 1, 2, 5, 10, 20)
+
     def __init__(self, name: str, disk: Disk, seed: int, durability: str) -> None:
         self.disk = disk
         self._place()
@@ -108,41 +113,52 @@ class Cuts(Campaign):
         self.number, self.state = self.number + 1, {}
         os.sync()
 
-    def examine_cut(self, told: int) -> None:
-        """Find out how many steps are there."""
+    def examine_cut(self, told: int, heard: int) -> None:
+        """Find out how many steps are there.
+
+        Parameters
+        ----------
+        told : int
+            The last step that was told to be committed before the cut.
+        heard : int
+            The last that was told at all. The kernel may answer a call for success that it
+            broke off: a process that dies with its disk cannot tell anybody.
+        """
         states = [(self.number, self.state)]
         for step in steps(self.seed, self.number, self.state):
             states.append((step.number, step.after))
-            if step.number > told:
+            if step.number > heard:
                 break
         self.counts["acknowledged"] += told - self.number
         (self.root).mkdir(exist_ok=True)
         with self.open(timeout=2.0) as store:
             differences = [difference(store, state) for _, state in reversed(states)]
         if "" not in differences:
-            raise LostError(f"after step {told} of seed {self.seed}, torn: {differences[1]}")
+            raise LostError(f"after step {heard} of seed {self.seed}, torn: {differences[1]}")
         number, state = states[-1 - differences.index("")]
         lost = max(0, told - number)
         self.counts["lost"] += lost
         self.counts["cuts with loss"] += lost > 0
+        self.counts["told during a cut"] += heard - told
+        self.counts["told during a cut, not kept"] += max(0, heard - max(number, told))
         if lost and self.durability == "power":
-            raise LostError(f"step {told} of seed {self.seed} was lost: {differences[1]}")
+            raise LostError(f"steps {number + 1} to {told} of seed {self.seed} were lost")
         self.number, self.state = number, state
 
     def run(self, cuts: int) -> None:
         os.sync()
         for cut in range(cuts):
-            child, heard = self.start()
-            told = self.wait(heard)
-            if os.waitpid(child, os.WNOHANG)[0]:
+            heard = self.start()
+            told = self.listen(heard, self.wait(heard))
+            if self.has_ended():
                 raise LostError(f"the process ended by itself after step {told}")
             self.disk.cut()
-            told = self.kill(child, heard, told, may_fail=True)
+            last = self.kill(heard, told)
             self.disk.umount()
             self.disk.mount()
             self.counts["cuts"] += 1
             try:
-                self.examine_cut(told)
+                self.examine_cut(told, last)
             except Exception as error:  # a store that cannot be opened is torn as well
                 if self.durability == "power":
                     raise LostError(f"cut {cut}: {error}") from error
@@ -164,12 +180,18 @@ def main() -> None:
     if reason:
         print(json.dumps({"skipped": reason}))
         return
-    base = Path(tempfile.mkdtemp(prefix="encore-cuts-"))
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    base = Path(tempfile.mkdtemp(prefix="encore-cuts-", dir=memory))
     begin = time.monotonic()
+    # Whoever ends this program finds no disk mounted.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit("ended"))
     disk = Disk(base)
     try:
         campaign = Cuts(options.store, disk, options.seed, options.durability)
-        campaign.run(options.cuts)
+        try:
+            campaign.run(options.cuts)
+        finally:
+            campaign.end()
     finally:
         disk.umount()
         shutil.rmtree(base)

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from programs import Act, State, Step, difference, steps
+from programs import State, Step, difference, steps
 from stressed import BY_NAME, Stressed
 from tracing import CHANGING, Traced, can_trace
 
@@ -106,6 +106,10 @@ class Trial:
             "before": difference(store, self.before),
             "after": difference(store, self.step.after),
         }
+        if found["after"]:
+            # A commit that was decided, and could not be carried out: the next write does that.
+            store.delete("nothing", missing_ok=True)
+            found["late"] = difference(store, self.step.after)
         with store.transaction():
             store.put("usable", b"yes" * 1000, {"usable": True})
         store.put("usable", b"x" * 200_000)
@@ -146,40 +150,48 @@ class Trial:
                     yield error, call, ordinal
 
     def check(self, error: str, call: str, ordinal: int, and_on: bool) -> str:
-        """Have a call fail; return the class of what was raised, or "done"."""
+        """Have a call fail; return the class of what was raised, or "done", or "done late"."""
         fault = f"inject={call}:error={error}:when={ordinal}{'+' if and_on else ''}"
         traced = self.run(fault, [call])
         said, told = traced.said, traced.told
         kinds = said.partition(":")[0].split("/")
 
         def wrong(why: str) -> WrongError:
-            verb = self.step.act.verb if isinstance(self.step.act, Act) else self.step.act
-            return WrongError(f"{self.stressed.name}, {fault}, {verb}: {why}; it said {said[:400]}")
+            return WrongError(f"{self.stressed.name}, {fault}: {why}; it said {said[:300]}")
 
         if told is None:
             raise wrong("the store is not usable afterwards")
+        is_unknown = "CommitUnknownError" in kinds
+        is_late = told.get("late") == ""
+        is_done = is_late or not told["after"]
         if said != "done" and "EncoreError" not in kinds:
             raise wrong("the error is not encore's")
-        if error == "EINTR" and said != "done" and not and_on:
+        # SQLite does not make a sync again: to it, one that was interrupted has failed.
+        if error == "EINTR" and said != "done" and call not in _SYNCING:
             raise wrong("an interrupted call is to be made again")
-        is_full = error == "ENOSPC" and call in _WRITING
-        if is_full and said != "done" and "StoreFullError" not in kinds:
-            raise wrong("a full disk is a StoreFullError")
-        if said == "done" and told["after"]:
+        if error == "ENOSPC" and call in _WRITING and said != "done":
+            is_told = is_unknown or "StoreFullError" in kinds
+            if not is_told:
+                raise wrong("a full disk is a StoreFullError")
+        if said == "done" and not is_done:
             raise wrong(f"it is not done: {told['after']}")
         # Closing comes after the commit: an error there leaves the step done.
-        if said != "done" and told["before"] and not (self.is_cold and not told["after"]):
+        if said != "done" and is_done and not (is_unknown or (self.is_cold and not is_late)):
             raise wrong(f"it has changed all the same: {told['before']}")
+        if not is_done and told["before"]:
+            raise wrong(f"it is neither done nor as it was: {told['before']}; {told['after']}")
+        if is_late and not and_on:
+            raise wrong("what failed once is to be tried once more")
         if told["descriptors"] > self.descriptors:
             raise wrong(f"{told['descriptors']} descriptors, not {self.descriptors}")
         with self.open() as store:
-            left = difference(store, self.step.after if not told["after"] else self.before)
+            left = difference(store, self.step.after if is_done else self.before)
         if left:
             raise wrong(f"opened again: {left}")
         residue = self.stressed.residue(self.root)
         if residue:
             raise wrong(f"left behind: {residue}")
-        return kinds[0]
+        return "done late" if is_late else kinds[0]
 
 
 def run(stressed: Stressed, base: Path, options: argparse.Namespace) -> Counter[str]:
@@ -191,10 +203,13 @@ def run(stressed: Stressed, base: Path, options: argparse.Namespace) -> Counter[
         place.mkdir()
         seed = options.seed + index
         trial = Trial(stressed, place, seed, options.durability, is_cold=index % 3 == 2)
-        for error, call, ordinal in list(trial.points()):
-            if noise.random() >= 1 / options.one_in:
+        points = [*trial.points()]
+        noise.shuffle(points)  # time may not be enough for all of them
+        for error, call, ordinal in points:
+            if noise.random() >= 1 / options.one_in or time.monotonic() > options.until:
                 continue
-            for and_on in (False, True):
+            # What is interrupted for ever is made again for ever.
+            for and_on in (False, True)[: 1 if error == "EINTR" else 2]:
                 try:
                     said = trial.check(error, call, ordinal, and_on)
                 except WrongError as wrong:
@@ -215,6 +230,7 @@ def main() -> None:
     parser.add_argument("store", choices=BY_NAME)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--one-in", type=int, default=1, help="of the calls")
+    parser.add_argument("--seconds", type=float, default=1e9, help="after which it ends")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--durability", default="power")
     parser.add_argument("--go-on", action="store_true", help="list what is wrong at the end")
@@ -225,6 +241,7 @@ def main() -> None:
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     base = Path(tempfile.mkdtemp(prefix="encore-faults-", dir=memory))
     begin = time.monotonic()
+    options.until = begin + options.seconds
     try:
         counts = run(BY_NAME[options.store], base, options)
     finally:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import random
 import select
@@ -50,6 +51,10 @@ class Campaign:
 
     #: Whether what is left behind is counted, rather than an error.
     may_leave_files = False
+    #: Whether the process may find out that it dies, and end by itself.
+    may_fail = False
+    #: How many steps are waited for before the moment is chosen.
+    waits: tuple[int, ...] = (0, 0, 0, 1, 1, 2, 4)
 
     def __init__(self, stressed: Stressed, root: Path, seed: int, durability: str) -> None:
         self.stressed = stressed
@@ -60,14 +65,15 @@ class Campaign:
         self.number = 0
         self.state: State = {}
         self.counts: Counter[str] = Counter()
+        self._child = 0
 
     def open(self, **options: Any) -> Any:
         return self.stressed.open(self.root, durability=self.durability, **options)
 
     # -- the process that writes ------------------------------------------------------------------
 
-    def start(self) -> tuple[int, int]:
-        """Start a process that writes; return its number, and where it says what is committed."""
+    def start(self) -> int:
+        """Start a process that writes; return where it says what is committed."""
         heard, said = os.pipe()
         child = os.fork()
         if child == 0:
@@ -75,12 +81,16 @@ class Campaign:
                 os.close(heard)
                 self._write_without_end(said)
             except BaseException as error:
-                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                if not self.may_fail:
+                    print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
             os._exit(1)
         os.close(said)
-        return child, heard
+        self._child = child
+        return heard
 
     def _write_without_end(self, said: int) -> None:
+        if self.may_fail:
+            logging.disable()  # of course the store complains when its disk is gone
         store = self.open()
         for step in steps(self.seed, self.number, self.state):
             step.play(store)
@@ -92,7 +102,7 @@ class Campaign:
     def wait(self, heard: int) -> int:
         """Let it write for a while; return the number of the last step that it has told."""
         told = self.number
-        for _ in range(self.noise.choice((0, 0, 0, 1, 1, 2, 4))):
+        for _ in range(self.noise.choice(self.waits)):
             told = _listen(heard) or told
         # At any moment: in the middle of a step, or of opening the store.
         threshold = time.monotonic() + self.noise.random() * 0.02
@@ -105,15 +115,34 @@ class Campaign:
             told = number
         return told
 
-    def kill(self, child: int, heard: int, told: int, *, may_fail: bool = False) -> int:
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status) and not may_fail:
+    def listen(self, heard: int, told: int) -> int:
+        """Return the number of the last step that it has told by now."""
+        while select.select([heard], [], [], 0)[0] and (number := _listen(heard)):
+            told = number
+        return told
+
+    def kill(self, heard: int, told: int) -> int:
+        status = self.end()
+        if not os.WIFSIGNALED(status) and not self.may_fail:
             raise LostError(f"the process ended by itself after step {told}")
         while number := _listen(heard):
             told = number
         os.close(heard)
         return told
+
+    def has_ended(self) -> bool:
+        """Whether the process that writes has ended by itself."""
+        if os.waitpid(self._child, os.WNOHANG)[0]:
+            self._child = 0
+        return not self._child
+
+    def end(self) -> int:
+        """End the process that writes, if there is one, and return how it ended."""
+        child, self._child, status = self._child, 0, 0
+        if child:
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        return status
 
     # -- what is left -----------------------------------------------------------------------------
 
@@ -154,15 +183,23 @@ class Campaign:
             self.counts["files left"] += len(found)
             return
         if not found:
-            with self.open() as store:
-                found = [*map(str, store.verify())]
+            found = self._problems()
         if found:
             raise LostError(f"left behind after step {self.number} of seed {self.seed}: {found}")
 
+    def _problems(self) -> list[str]:
+        """What is wrong in the store, but for what it may leave to be repaired."""
+        tolerated = self.stressed.tolerated
+        with self.open() as store:
+            problems = store.verify(repair=bool(tolerated))
+            left = [one for one in problems if one.is_repaired and tolerated in one.explanation]
+            self.counts["left to be repaired"] += len(left)
+            return [str(one) for one in problems if one not in left]
+
     def run(self, kills: int) -> None:
         for kill in range(kills):
-            child, heard = self.start()
-            told = self.kill(child, heard, self.wait(heard))
+            heard = self.start()
+            told = self.kill(heard, self.wait(heard))
             self.counts["kills"] += 1
             self.examine(told)
             if kill % _LOOK_EVERY == 0 or kill == kills - 1:
@@ -267,7 +304,10 @@ def main() -> None:
         root = base / "root"
         root.mkdir()
         campaign = Campaign(BY_NAME[options.store], root, options.seed, options.durability)
-        campaign.run(options.kills)
+        try:
+            campaign.run(options.kills)
+        finally:
+            campaign.end()
         shutil.rmtree(root)
         root.mkdir()
         for index in range(options.calls):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from urllib.parse import quote, unquote
 from encore.events.event_manager import EventManager
 from encore.keys import check_key
 from encore.storage.api import (
+    DictStore,
     FilesystemStore,
     HashdirStore,
     SqliteStore,
@@ -39,11 +41,14 @@ class Stressed:
         ``open(root, **options)`` returns a store whose data is below the directory ``root``.
     residue : callable
         ``residue(root)`` lists what a closed store has left that belongs to no key.
+    tolerated : str
+        What may stay, if a repair removes it, as `verify` says it.
     """
 
     name: str
     make: Callable[..., Any]
     residue: Callable[[Path], list[str]]
+    tolerated: str = ""
 
     def open(self, root: Path, **options: Any) -> Any:
         return self.make(root, event_manager=EventManager(), **options)
@@ -125,12 +130,19 @@ def _of_zip(root: Path) -> list[str]:
 
 SQLITE = Stressed("sqlite", lambda root, **o: SqliteStore(root / "store.db", **o), _of_sqlite)
 FILESYSTEM = Stressed(
-    "filesystem", lambda root, **o: FilesystemStore(root / "tree", **o), _of_filesystem
+    "filesystem",
+    lambda root, **o: FilesystemStore(root / "tree", **o),
+    _of_filesystem,
+    # Who dies between removing a file and its sidecar leaves the latter: some hundred bytes.
+    tolerated="which is removed",
 )
 HASHDIR = Stressed("hashdir", lambda root, **o: HashdirStore(root / "tree", **o), _of_hashdir)
 ZIP = Stressed("zip", lambda root, **o: ZipStore(root / "store.zip", **o), _of_zip)
 
 STORES = [SQLITE, FILESYSTEM, HASHDIR, ZIP]
+
+#: In memory: only threads can contend for it.
+DICT = Stressed("dict", lambda root, **o: DictStore(**o), lambda root: [])
 
 # -- broken on purpose ----------------------------------------------------------------------------
 
@@ -194,15 +206,52 @@ class UnlockedStore(FilesystemStore):
     def _leave_writer(self) -> None: ...
 
 
-class DirtyStore(FilesystemStore):
+class DirtyStore(DictStore):
     """Shows every thread what another one has not committed yet."""
 
-    def _read(self, key: str) -> bytes | None:
+    def _lookup(self, key: str) -> Any:
         for level in reversed(self._pending or ()):
-            record = level.get(key)
-            if record is not None and isinstance(record[0], bytes):
-                return record[0]
-        return super()._read(key)
+            if key in level:
+                return level[key]
+        return super()._lookup(key)
+
+
+class StaleStore(DictStore):
+    """Believes for a moment what it has read, also where it is about to write."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._believed: dict[str, tuple[float, Any]] = {}
+
+    def _lookup(self, key: str) -> Any:
+        at, record = self._believed.get(key, (0.0, None))
+        if record is None or time.monotonic() - at > 0.002:
+            record = super()._lookup(key)
+            if key.startswith("count/"):
+                self._believed[key] = (time.monotonic(), record)
+        return record
+
+
+class LeakyStore(FilesystemStore):
+    """Keeps a descriptor of each step open, and a file."""
+
+    def _apply(self, batch: Any) -> None:
+        super()._apply(batch)
+        with suppress(OSError):
+            os.dup(1)
+            with open(f"{self.path}/.encore/{time.time_ns()}", "wb") as file:
+                file.write(bytes(50_000))
+
+
+class ForgetfulStore(SqliteStore):
+    """Drops, when it is opened, the last step of its history: as if that came after the data."""
+
+    def _open(self) -> None:
+        super()._open()
+        with closing(sqlite3.connect(self.path)) as connection, suppress(sqlite3.OperationalError):
+            last = "SELECT max(id) FROM history_step"
+            connection.execute(f"DELETE FROM history_step WHERE id = ({last})")
+            connection.commit()
 
 
 def _unsynced(store: Stressed) -> Stressed:
@@ -220,7 +269,10 @@ def _nothing(root: Path) -> list[str]:
 
 IN_PLACE = Stressed("in-place", lambda root, **o: InPlaceStore(root / "tree", **o), _nothing)
 UNLOCKED = Stressed("unlocked", lambda root, **o: UnlockedStore(root / "tree", **o), _nothing)
-DIRTY = Stressed("dirty", lambda root, **o: DirtyStore(root / "tree", **o), _nothing)
-BROKEN = [IN_PLACE, UNLOCKED, DIRTY, *map(_unsynced, STORES)]
+STALE = Stressed("stale", lambda root, **o: StaleStore(**o), _nothing)
+DIRTY = Stressed("dirty", lambda root, **o: DirtyStore(**o), _nothing)
+LEAKY = Stressed("leaky", lambda root, **o: LeakyStore(root / "tree", **o), _of_filesystem)
+FORGETFUL = Stressed("forgetful", lambda root, **o: ForgetfulStore(root / "f.db", **o), _nothing)
+BROKEN = [IN_PLACE, UNLOCKED, DIRTY, STALE, LEAKY, FORGETFUL, *map(_unsynced, STORES)]
 
-BY_NAME = {store.name: store for store in STORES + BROKEN}
+BY_NAME = {store.name: store for store in [*STORES, DICT, *BROKEN]}

@@ -60,6 +60,8 @@ class Traced:
         What is done when strace has let go; it returns what is to be told.
     prepare : callable, optional
         What is done before strace is there.
+    more : iterable of str, optional
+        Further arguments for strace.
 
     Attributes
     ----------
@@ -79,6 +81,7 @@ class Traced:
         calls: Iterable[str],
         afterwards: Callable[[], Any] | None = None,
         prepare: Callable[[], Any] = lambda: None,
+        more: Iterable[str] = (),
     ) -> None:
         self._work = work
         self._prepare = prepare
@@ -86,6 +89,7 @@ class Traced:
         self._arguments = ["-e", f"trace={','.join(calls)}"]
         if fault is not None:
             self._arguments += ["-e", fault]
+        self._arguments += more
         self.said = ""
         self.told: Any = None
         self.calls: list[str] = []
