@@ -56,6 +56,7 @@ nitpick_ignore_regex = [
     ("py:obj", r"[a-z_]+"),  # parameters, which have no place of their own
 ]
 nitpick_ignore = [  # private to their rooms, but seen in signatures
+    ("py:class", "encore.aio.core.AsyncCore"),
     ("py:class", "encore.config.kinds._M"),
     ("py:class", "encore.config.prefixes.AddressPrefix"),
     ("py:class", "encore.storage.transactions.recording.StepOptions"),

@@ -9,6 +9,8 @@
 # keys            strings to strings
 #   second floor
 # storage         the stores, their transactions, copying between them
+#   on its stairs
+# aio             their asynchronous faces
 #   third floor: built from stores; none imports another
 # config          stores from addresses such as "sqlite:project.db"
 # terminal        progress bars

@@ -20,6 +20,7 @@ FLOORS = (
     {"errors"},
     {"events", "streams", "keys"},
     {"storage"},
+    {"aio"},
     {"config", "terminal", "testing", "history"},
     {"adapters"},
     {"cli", "examples"},

@@ -19,6 +19,7 @@ from encore.config.schemes import guess
 from encore.errors import ConfigError
 
 if TYPE_CHECKING:
+    from encore.aio import AsyncStore
     from encore.storage.template import Store
 
 __all__ = ["StoreFactory", "locate_configured", "open_configured"]
@@ -121,6 +122,15 @@ class StoreFactory:
 
             store = ReadonlyStore(store)
         return store
+
+    def build_async(self, name: str | None = None, *, readonly: bool = False) -> AsyncStore:
+        """Return an asynchronous face of a store, whatever face its ``type`` names.
+
+        Parameters and errors are those of `build`.
+        """
+        from encore.aio import face_for
+
+        return face_for(self.build(name, readonly=readonly))
 
     def describe(self, name: str | None = None) -> dict[str, Any]:
         """Say what a store would be and promise, without opening anything.

@@ -1,8 +1,9 @@
 """The kinds of store that a configuration can name by ``type``.
 
-Those of ``storage.api`` by the names of their classes, those that a program registers, and those
-that an installed package offers as entry points of the group ``encore.stores``. A configuration
-never names a module: what it can make is decided by who wrote and installed the program.
+Those of ``storage.api`` by the names of their classes, or by those of their asynchronous faces
+(``AsyncGzipStore``), those that a program registers, and those that an installed package offers as
+entry points of the group ``encore.stores``. A configuration never names a module: what it can make
+is decided by who wrote and installed the program.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def register_store(maker: Any = None, name: str | None = None) -> Any:
         raise TypeError(
             "a kind of store has a name, letters and digits, '_', '-' and '.': name=..."
         )
-    if name in built_in_kinds() or name in _BASES:
+    if _without_face(name) in built_in_kinds() or name in _BASES:
         raise ValueError(f"encore has a store {name!r} itself; register yours by another name=")
     if _registered.setdefault(name, maker) is not maker:
         raise ValueError(
@@ -118,6 +119,7 @@ def find_kind(name: str) -> Callable[..., Any]:
     UnknownKind
         There is none of that name, or it cannot be loaded.
     """
+    name = _without_face(name)
     if name in built_in_kinds():
         try:
             return getattr(import_module("encore.storage.api"), name)  # type: ignore[no-any-return]
@@ -126,6 +128,12 @@ def find_kind(name: str) -> Callable[..., Any]:
     if name in _registered:
         return _registered[name]
     return _installed(name)
+
+
+def _without_face(name: str) -> str:
+    """The kind of a store that is named as an asynchronous one; how it is used is said later."""
+    kind = name.removeprefix("Async")
+    return kind if kind in built_in_kinds() else name
 
 
 def _installed(name: str) -> Callable[..., Any]:

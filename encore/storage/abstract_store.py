@@ -19,7 +19,7 @@ them the store is unchanged and usable.
 
 Verbs that change a key emit, once the change is committed, a `StoreSetEvent` for a new key, a
 `StoreUpdateEvent` for one that was there, or a `StoreDeleteEvent`. Data of more than one buffer
-emits progress events on its way in or out through `to_file`.
+emits progress events on its way in or out through `AbstractStore.to_file`.
 
 Anybody may import this module; ``template`` implements it.
 """

@@ -24,6 +24,7 @@ _THEMES = (
     "transactions",
     "history",
     "concurrency",
+    "loops",
     "files",
     "zips",
     "buckets",

@@ -18,6 +18,7 @@ REFERENCE = {page: page.read_text(encoding="utf-8") for page in (DOCS / "referen
 FACES = (
     "encore",
     "encore.adapters.qt",
+    "encore.aio",
     "encore.config",
     "encore.errors",
     "encore.events.api",
