@@ -160,10 +160,7 @@ class ShortWay:
             undo = self._note(
                 LoneWrite(key, folder, target, old, new, data, text, now), sidecar, history
             )
-            with NamesToSync(self._durable) as names:
-                names.add(folder)
-                rename_at(session.folder, name, folder, target)
-                names.sync()
+            self._put_in_place(name, folder, target)
         except BaseException as error:
             if exists_at(session.folder, name):
                 if undo is not None:
@@ -180,6 +177,12 @@ class ShortWay:
         if history is not None:
             history.done()
         return True
+
+    def _put_in_place(self, name: str, folder: Folder, target: str) -> None:
+        with NamesToSync(self._durable) as names:
+            names.add(folder)
+            rename_at(self._session.folder, name, folder, target)
+            names.sync()
 
     def _note(
         self, write: LoneWrite, sidecar: str, history: LoneWrites | None
