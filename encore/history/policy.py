@@ -44,7 +44,10 @@ class Policy:
 
     def one_more(self, count: int) -> int:
         """How many of ``count`` steps go for one more, where they go by their number only."""
-        return 0 if self.max_steps is None or count < self.room else count + 1 - self.max_steps
+        if self.max_steps is None:
+            return 0
+        over = count - self.max_steps
+        return 0 if over < self.max_steps // 4 else over + 1
 
     def superfluous(self, steps: Sequence[Summary]) -> list[int]:
         """The ids of the oldest steps that are more than is to be kept."""

@@ -112,11 +112,13 @@ class SqlTouching(SqlImages):
 
     def put_alone(self, key: str, data: bytes, text: str) -> bool:
         name = key if self.follows is None else self.follows(key)
-        if name is None or not self._has_tables() or not self.may_append():
+        if name is None or not (self._tables_are_there or self._has_tables()):
+            return False
+        if not self.may_append():
             return False
         store, step, token, now = self.store, self._last + 1, new_token(), time.time()
         connection = store._owner.connection or store._connect()
-        revision, old, gone = self._revision, self.superfluous(self.count), 0
+        revision, old, gone = self._revision, self.superfluous(len(self.steps) + self.unread), 0
         row = (step, self.clock(), "Set " + name, key, token, key, revision, data, text)
         execute = connection.execute
         try:
