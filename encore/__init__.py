@@ -18,6 +18,7 @@
 # history         undo and redo
 #   fourth floor
 # adapters        encore in the terms of other libraries: Qt
+# service         stores over HTTP: an object service, and its client
 #   roof
 # cli             the `encore` command
 # examples        applications to run, read and copy from

@@ -92,3 +92,21 @@ def rest_server() -> Iterator[None]:
     del SERVERS["rest_server"]
     process.terminate()
     process.wait()
+
+
+@pytest.fixture(scope="session")
+def object_server() -> Iterator[None]:
+    """An object service over a store in memory, in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "encore", "serve", "memory:", "--port", "0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        SERVERS["object_server"] = output.readline().rpartition(" ")[2].strip()
+    yield
+    del SERVERS["object_server"]
+    process.terminate()
+    process.wait()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from servers import BUCKET, prefix_for
 
+from encore.service import Client, ServiceStore
 from encore.storage.backends.bucket import BucketStore
 from encore.storage.backends.filesystem import FilesystemStore
 from encore.storage.backends.hashdir import HashdirStore
@@ -82,6 +83,11 @@ def _on_rest_server(directory: Path, **options: Any) -> Store:
     return DynamicURLStore(f"{space}/values", f"{space}/query", **options)
 
 
+def _on_object_server(directory: Path, **options: Any) -> Store:
+    session = Client(SERVERS["object_server"]).session("tests", of=prefix_for(directory))
+    return ServiceStore(session, follow=False, **options)
+
+
 def _in_bucket(directory: Path, **options: Any) -> Store:
     client = CLIENTS["bucket_server"]
     return BucketStore(BUCKET, prefix=prefix_for(directory), client=client, **options)
@@ -100,6 +106,9 @@ STORES = [
     StoreUnderTest("filesystem", lambda directory, **o: FilesystemStore(directory, **o)),
     StoreUnderTest(
         "dynamic-url", _on_rest_server, needs="rest_server", examples=5, is_sampled=True
+    ),
+    StoreUnderTest(
+        "service", _on_object_server, needs="object_server", examples=5, is_sampled=True
     ),
     StoreUnderTest("bucket", _in_bucket, needs="bucket_server", examples=5, is_sampled=True),
     StoreUnderTest("zip", lambda directory, **o: ZipStore(directory / "store.zip", **o)),

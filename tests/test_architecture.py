@@ -22,7 +22,7 @@ FLOORS = (
     {"storage"},
     {"aio"},
     {"config", "terminal", "testing", "history"},
-    {"adapters"},
+    {"adapters", "service"},
     {"cli", "examples"},
     {"__main__"},
 )
@@ -32,6 +32,9 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 EXTRAS = {
     "adapters/qt.py": {"PySide6"},
     "config/yaml_documents.py": {"yaml"},
+    "service/ed25519.py": {"jwt"},
+    "service/server/application.py": {"starlette"},
+    "service/server/running.py": {"uvicorn"},
     "storage/backends/bucket/client.py": {"obstore"},
     "streams/engines.py": {"isal", "backports", "compression"},
 }

@@ -47,6 +47,7 @@ COMMANDS = {
     "show": ("past", "say what a step changed"),
     "at": ("past", "list or read what was there after a step"),
     "check": ("checking", "look for damage and what crashes have left, and mend it"),
+    "serve": ("serving", "serve a store over HTTP: encore serve sqlite:FILE"),
     "explain": ("explaining", "say which stores a configuration builds, and what they promise"),
 }
 

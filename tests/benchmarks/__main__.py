@@ -28,6 +28,7 @@ _THEMES = (
     "files",
     "zips",
     "buckets",
+    "services",
     "hashdir",
     "memory",
     "layers",

@@ -40,7 +40,7 @@ def test_the_help_of_copying_says_what_a_directory_loses(run: Run) -> None:
 
 def test_the_commands_asked_for_are_all_there() -> None:
     wanted = ["copy", "sync", "ls", "get", "put", "cat", "rm", "info", "meta", "query", "explain"]
-    wanted += ["check"]
+    wanted += ["check", "serve"]
     wanted += ["log", "undo", "redo", "show", "at"]
     assert sorted(COMMANDS) == sorted(wanted)
 

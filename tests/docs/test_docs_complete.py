@@ -24,6 +24,7 @@ FACES = (
     "encore.events.api",
     "encore.history.actions",
     "encore.keys",
+    "encore.service",
     "encore.storage.api",
     "encore.storage.events",
     "encore.storage.utils",

@@ -81,6 +81,12 @@ def test_every_parser_of_outside_bytes_has_a_target() -> None:
     assert found <= {
         "config/documents.py",  # configuration
         "history/logged.py",  # history_log
+        "service/client/asking.py",  # what a service answers: tests/service
+        "service/client/failures.py",
+        "service/client/following.py",
+        "service/server/batches.py",  # what a client asks: tests/service
+        "service/server/exchange.py",
+        "service/server/listing.py",
         "storage/backends/bucket/reading.py",  # what a server answers: tests/storage/bucket
         "storage/backends/bucket/records.py",
         "storage/backends/filesystem/journal.py",  # commit_list

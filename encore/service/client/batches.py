@@ -1,0 +1,112 @@
+"""A batch of changes as the body of a request: lines of JSON, with data behind some of them.
+
+``remote`` sends it; what it means stands with the server, in ``server/batches``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from encore.storage.backends.http.records import RemoteValue
+from encore.storage.template import Record
+
+__all__ = ["Condition", "Segments", "segments_of"]
+
+_PIECE = 1 << 18
+
+
+class Condition(NamedTuple):
+    """What has to be under a key when a batch is applied: a token, or None for nothing."""
+
+    token: str | None
+
+    def fields(self) -> dict[str, Any]:
+        return {"if_absent": True} if self.token is None else {"if_token": self.token}
+
+
+Segment = bytes | Any  # bytes, or a content
+
+
+def segments_of(
+    batch: Mapping[str, Record | None], conditions: Mapping[str, Condition], keep_created: bool
+) -> Iterator[Segment]:
+    """Yield the lines and data of a batch.
+
+    Parameters
+    ----------
+    batch : mapping of str to Record or None
+    conditions : mapping of str to Condition
+        For keys in the batch, and for others.
+    keep_created : bool
+        Whether ``created`` is left to the service.
+    """
+    count = 0
+    for key, condition in conditions.items():
+        if key not in batch:
+            count += 1
+            yield _line({"check": key, **condition.fields()})
+    for key, record in batch.items():
+        count += 1
+        wanted = conditions[key].fields() if key in conditions else {}
+        if record is None:
+            yield _line({"delete": key, **wanted})
+            continue
+        content, text, size, created, modified, token = record
+        head = {"set": key, "size": size, "modified": modified, "token": token, **wanted}
+        if not keep_created:
+            head["created"] = created
+        if isinstance(content, RemoteValue):
+            head["data_of"] = {"key": content.key, "token": content.token}
+        yield b'{"metadata":' + text.encode() + b"," + _line(head)[1:]
+        if not isinstance(content, RemoteValue) and size:
+            yield content
+    yield _line({"end": count})
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+class Segments(io.RawIOBase):
+    """Segments as a body of known length."""
+
+    def __init__(self, segments: list[Segment]) -> None:
+        self._length = sum(len(s) if isinstance(s, bytes) else s.size for s in segments)
+        self._chunks = self._pieces(segments)
+        self._left = memoryview(b"")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        size = min(len(buffer), len(self._left))
+        buffer[:size] = self._left[:size]
+        self._left = self._left[size:]
+        return size
+
+    @staticmethod
+    def _pieces(segments: list[Segment]) -> Iterator[bytes]:
+        lines: list[bytes] = []
+        size = 0
+        for segment in segments:
+            if isinstance(segment, bytes):
+                lines.append(segment)  # many small ones go out as one
+                size += len(segment)
+                if size < _PIECE:
+                    continue
+            yield b"".join(lines)
+            lines, size = [], 0
+            if not isinstance(segment, bytes):
+                yield from segment.chunks(0, segment.size, _PIECE)
+        yield b"".join(lines)
