@@ -9,15 +9,14 @@ the commit. Only this folder imports this module.
 from __future__ import annotations
 
 import sqlite3
-import threading
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from encore.errors import ConflictError, CorruptValueError, StoreError
+from encore.errors import ConflictError
 from encore.storage.backends.sqlite import statements as sql
-from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
+from encore.storage.backends.sqlite.connections import SqliteOwner
 from encore.storage.backends.sqlite.failures import not_read
+from encore.storage.backends.sqlite.snapshots import Moment
 
 COMMIT_BYTES = 4 * 1024 * 1024
 _ROWS_AT_ONCE = 4  # twice as fast as one; eight and more leave the processor's cache
@@ -31,12 +30,12 @@ class ChunkOwner(SqliteOwner):
     last_blob : int
         The latest number given to a blob in this transaction. Numbers are not used again in it,
         even if the block that used them has been undone: somebody may still hold its values.
-    snapshot : weak reference to Snapshot, or None
+    moment : Moment or None
         The one that was taken last.
     """
 
     last_blob: int = 0
-    snapshot: weakref.ref[Snapshot] | None = None
+    moment: Moment | None = None
 
 
 class Version(Protocol):
@@ -164,91 +163,6 @@ class _Closed:
 
 
 _CLOSED = _Closed()
-
-
-class Snapshot:
-    """A moment of the database, held by an open read transaction of a connection of its own.
-
-    Several values read at the same moment share one; the last to let go gives it back.
-    """
-
-    __slots__ = ("__weakref__", "_held", "_pool")
-
-    def __init__(self, held: Held, pool: SnapshotPool) -> None:
-        self._held: Held | None = held
-        self._pool = pool
-
-    def connection(self) -> sqlite3.Connection:
-        if self._held is None:
-            raise StoreError("the store of this value has been closed")
-        return self._held.connection
-
-    @property
-    def is_held(self) -> bool:
-        """Whether it can be read. A weak reference may find one that is just being given back."""
-        return self._held is not None
-
-    def missing(self, number: int) -> Exception:
-        return CorruptValueError(f"chunk {number} of a value is gone: the file is damaged")
-
-    def end(self) -> None:
-        """The store is being closed: values that still refer to this moment lose it."""
-        held, self._held = self._held, None
-        if held is not None:
-            held.close()
-
-    def __del__(self) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            self._pool.give_back(held)
-
-
-class SnapshotPool:
-    """Connections for snapshots, kept for reuse.
-
-    *Threads*: any.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._idle: list[Held] = []
-        self._out: weakref.WeakSet[Snapshot] = weakref.WeakSet()
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def take(self) -> Snapshot:
-        """Return a snapshot of what is committed now; the first statement fixes the moment."""
-        with self._lock:
-            held = self._idle.pop() if self._idle else None
-        if held is None:
-            # Large values pass through once: a cache would only grow.
-            held = Held(self._settings.connect(cache_kib=1000))
-        held.connection.execute("BEGIN")
-        snapshot = Snapshot(held, self)
-        self._out.add(snapshot)
-        return snapshot
-
-    def give_back(self, held: Held) -> None:
-        """Take a connection back; called from destructors, so it never raises."""
-        try:
-            if self._closed:
-                held.close()
-                return
-            held.connection.execute("COMMIT")
-        except sqlite3.Error:
-            return
-        with self._lock:
-            self._idle.append(held)
-
-    def close(self) -> None:
-        """Close all of them, those that are out as well."""
-        self._closed = True
-        for snapshot in list(self._out):
-            snapshot.end()
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for held in idle:
-            held.close()
 
 
 def read_chunks(connection: sqlite3.Connection, blob: int, start: int, end: int) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,8 +19,6 @@ from encore.storage.backends.sqlite.chunks import (
     COMMIT_BYTES,
     Blob,
     ChunkOwner,
-    Snapshot,
-    SnapshotPool,
     StagedBlob,
     TransactionVersion,
     batches,
@@ -30,6 +27,7 @@ from encore.storage.backends.sqlite.chunks import (
 )
 from encore.storage.backends.sqlite.failures import translate
 from encore.storage.backends.sqlite.records import Records
+from encore.storage.backends.sqlite.snapshots import Snapshot, SnapshotPool
 from encore.storage.backends.sqlite.staging import sweep, writer_name
 from encore.storage.content import Content, clip
 from encore.storage.template import Entry, Staged
@@ -120,17 +118,17 @@ class LargeValues(Records):
         """A snapshot in which the key can be read, and its row there: the thread's latest if
         nothing has changed for this key, else a new one."""
         owner, key = self._owner, row[0]
-        latest: Any = owner.snapshot and owner.snapshot()
+        latest = None if owner.moment is None else owner.moment.share()
         if self._pool is None:
             self._opened()
         assert self._pool is not None
         try:
-            if latest is not None and latest.is_held:
+            if latest is not None:
                 seen = latest.connection().execute(self._finding.one, (key,)).fetchone()
                 if seen is not None and seen[5] == row[5]:
                     return latest, seen
             snapshot = self._pool.take()
-            owner.snapshot = weakref.ref(snapshot)
+            owner.moment = snapshot.moment
             return snapshot, snapshot.connection().execute(self._finding.one, (key,)).fetchone()
         except sqlite3.Error as error:
             raise translate(error, self, "read", key) from error
