@@ -218,7 +218,7 @@ _EVERY_LAW = {"prefix", "gzip"}
 WRAPPED = [over(_DICT, name) for name in WRAPPERS]
 WRAPPED += [of_two(name, _DICT, _DICT) for name in COMPOSED]
 WRAPPED = [
-    replace(entry, is_sampled=entry.name.partition("(")[0] not in _EVERY_LAW, examples=15)
+    replace(entry, is_sampled=entry.name.partition("(")[0] not in _EVERY_LAW, examples=5)
     for entry in WRAPPED
 ]
 

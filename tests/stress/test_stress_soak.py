@@ -19,5 +19,7 @@ def test_many_keys_take_little_memory(store, keys) -> None:  # type: ignore[no-u
     assert told["list_keys"]["bytes"] <= 32 << 20
 
 
+@pytest.mark.stress
+@pytest.mark.timeout(0)
 def test_a_store_that_keeps_all_keys_in_memory_is_found_out() -> None:
     run_on_broken("soaking.py", "zip", "--keys", 200_000, error="TooMuchError")
