@@ -35,7 +35,7 @@ from encore.testing.writing_moves import WritingMoves
 #: For every day.
 QUICK = settings(
     derandomize=True,  # the long form explores; this one repeats what is known to hold
-    max_examples=40,
+    max_examples=16,
     stateful_step_count=40,
     deadline=None,
     report_multiple_bugs=False,

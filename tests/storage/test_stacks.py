@@ -20,13 +20,13 @@ from encore.storage.template import Store
 from encore.testing.machine import QUICK, make_machine
 from encore.testing.suite import StoreConformance
 
-_EXAMPLES = 10
+_EXAMPLES = 3
 
 # Collecting them all takes minutes, so they are not made unless asked for.
 _ALL = os.environ.get("ENCORE_TESTS") == "all"
 _CONFORMING = STACKS if _ALL else SAMPLED
 # Neighbours in the list have the same outer wrapper: steps of this size meet each of them.
-_PLAYED = (PAIRS + STACKS)[:: 1 if _ALL else 37]
+_PLAYED = (PAIRS + STACKS)[:: 1 if _ALL else 73]
 
 
 class TestStackConformance(StoreConformance):
