@@ -8,7 +8,7 @@ Anybody may import what is public here from the face of the room.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Literal, overload
+from typing import Any
 
 from encore.aio.core import AsyncCore
 from encore.aio.sessions import session_here
@@ -100,23 +100,10 @@ class AsyncBucketStore(AsyncStore):
             return False
         return True
 
-    @overload
-    async def download(
-        self, key: str, *, stream: Literal[False] = False, chunk_size: int = 8192
-    ) -> bytes: ...
-    @overload
-    async def download(
-        self, key: str, *, stream: Literal[True], chunk_size: int = 8192
-    ) -> AsyncIterator[bytes]: ...
-    async def download(
-        self, key: str, *, stream: bool = False, chunk_size: int = 8192
-    ) -> bytes | AsyncIterator[bytes]:
-        """See `AsyncStore.download`."""
+    async def _stream(self, key: str, chunk_size: int) -> AsyncIterator[bytes]:
         client = await self._client_here()
-        if client is None or not stream or chunk_size < 1:
-            if stream:
-                return await super().download(key, stream=True, chunk_size=chunk_size)
-            return await super().download(key, chunk_size=chunk_size)
+        if client is None:
+            return await super()._stream(key, chunk_size)
         with client._translated("get", key):
             return _chunks(client, key, await self._get(client, key), chunk_size)
 

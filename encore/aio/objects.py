@@ -87,6 +87,10 @@ class ObjectVerbs(ReadingVerbs, WritingVerbs):
             raise ValueError(f"a chunk has one byte or more, not {chunk_size}")
         if not stream:
             return await self.read(key)
+        return await self._stream(key, chunk_size)
+
+    async def _stream(self, key: str, chunk_size: int) -> AsyncIterator[bytes]:
+        """The data of a key as chunks."""
         return _chunks_of(await self.get(key), chunk_size)
 
     def list(self, prefix: str = "", page_size: int = 10) -> AsyncItems[list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -34,16 +33,11 @@ class Policy:
         """Whether steps go by their number only."""
         return self.max_bytes is None and self.max_age is None
 
-    @property
-    def room(self) -> float:
-        """How many steps there may be before old ones go.
-
-        A few more than there are to be: dropping one at a time costs as much as recording.
-        """
-        return math.inf if self.max_steps is None else self.max_steps + self.max_steps // 4
-
     def one_more(self, count: int) -> int:
-        """How many of ``count`` steps go for one more, where they go by their number only."""
+        """How many of ``count`` steps go for one more, where they go by their number only.
+
+        There may be a few more than are to be: dropping one at a time costs as much as recording.
+        """
         if self.max_steps is None:
             return 0
         over = count - self.max_steps
@@ -52,7 +46,7 @@ class Policy:
     def superfluous(self, steps: Sequence[Summary]) -> list[int]:
         """The ids of the oldest steps that are more than is to be kept."""
         count = len(steps)
-        if self.is_simple and count <= self.room:
+        if self.is_simple and not self.one_more(count - 1):
             return []
         size = 0 if self.max_bytes is None else sum(step.size for step in steps)
         oldest = None if self.max_age is None else self.clock() - self.max_age

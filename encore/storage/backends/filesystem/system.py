@@ -100,14 +100,6 @@ if BY_DESCRIPTOR:
         """Open a directory to make the names in it durable; None where that cannot be done."""
         return os.open(".", _LIST, dir_fd=folder)
 
-    def sync_folder(folder: Folder) -> None:
-        """Make the names in a directory durable."""
-        descriptor = os.open(".", _LIST, dir_fd=folder)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
 else:
 
     def open_root(path: str) -> Folder:
@@ -166,8 +158,15 @@ else:
     def open_to_sync(folder: Folder) -> int | None:
         return None
 
-    def sync_folder(folder: Folder) -> None:
-        pass
+
+def sync_folder(folder: Folder) -> None:
+    """Make the names in a directory durable, where that can be done."""
+    descriptor = open_to_sync(folder)
+    if descriptor is not None:
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 # Errors that say nothing about what is there.
