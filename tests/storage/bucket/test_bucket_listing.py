@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bucket_tools import fresh_prefix, names, open_bucket
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from obstore.store import LocalStore, MemoryStore
 from servers import BUCKET, BucketServer
@@ -94,6 +94,7 @@ paths = st.lists(segments, min_size=1, max_size=4).map("/".join).filter(bool)
     is_ordered=st.booleans(),
     most_sorted=st.sampled_from([1, 2, 5000]),
 )
+@example(keys=["/b", "\n/a", "c" * 260], prefix="", after="/", is_ordered=True, most_sorted=1)
 def test_a_listing_is_what_sorting_would_give(
     keys: list[str],
     prefix: str,

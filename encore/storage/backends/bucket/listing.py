@@ -127,16 +127,16 @@ class Listing:
             return self._stream(folder, prefix, after)
         return self._sort(folder, prefix, after)
 
-    def _stream(self, folder: str, prefix: str, after: str) -> Iterator[Found]:
+    def _stream(self, folder: str, prefix: str, after: str, offset: str = "") -> Iterator[Found]:
         least = "" if prefix == folder else before(prefix)
-        for found in self._client.objects(folder, max(least, not_after(after))):
+        for found in self._client.objects(folder, max(least, not_after(after), offset)):
             name = found.name
             if not name.startswith(prefix):
                 if name > prefix:
                     return
                 continue
             if folder == "" and name.startswith(HIDDEN):
-                yield from self._stream(folder, prefix, max(after, _BEHIND_HIDDEN))
+                yield from self._stream(folder, prefix, after, _BEHIND_HIDDEN)
                 return
             if name > after:
                 yield found
