@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from encore.storage.backends.http.records import RemoteValue
 from encore.storage.template import Record
+from encore.streams.buffers import ChunkedRaw
 
-__all__ = ["Condition", "Segments", "segments_of"]
+__all__ = ["Condition", "body_of", "segments_of"]
 
 _PIECE = 1 << 18
 
@@ -70,43 +70,22 @@ def _line(document: dict[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
-class Segments(io.RawIOBase):
-    """Segments as a body of known length."""
+def body_of(segments: list[Segment]) -> ChunkedRaw:
+    """Segments as a body."""
+    return ChunkedRaw(_pieces(segments))
 
-    def __init__(self, segments: list[Segment]) -> None:
-        self._length = sum(len(s) if isinstance(s, bytes) else s.size for s in segments)
-        self._chunks = self._pieces(segments)
-        self._left = memoryview(b"")
 
-    def __len__(self) -> int:
-        return self._length
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = memoryview(chunk)
-        size = min(len(buffer), len(self._left))
-        buffer[:size] = self._left[:size]
-        self._left = self._left[size:]
-        return size
-
-    @staticmethod
-    def _pieces(segments: list[Segment]) -> Iterator[bytes]:
-        lines: list[bytes] = []
-        size = 0
-        for segment in segments:
-            if isinstance(segment, bytes):
-                lines.append(segment)  # many small ones go out as one
-                size += len(segment)
-                if size < _PIECE:
-                    continue
-            yield b"".join(lines)
-            lines, size = [], 0
-            if not isinstance(segment, bytes):
-                yield from segment.chunks(0, segment.size, _PIECE)
+def _pieces(segments: list[Segment]) -> Iterator[bytes]:
+    lines: list[bytes] = []
+    size = 0
+    for segment in segments:
+        if isinstance(segment, bytes):
+            lines.append(segment)  # many small ones go out as one
+            size += len(segment)
+            if size < _PIECE:
+                continue
         yield b"".join(lines)
+        lines, size = [], 0
+        if not isinstance(segment, bytes):
+            yield from segment.chunks(0, segment.size, _PIECE)
+    yield b"".join(lines)

@@ -17,6 +17,7 @@ from encore.service.metadata import Metadata
 from encore.storage.backends.http.answers import Answer
 from encore.storage.backends.http.failures import About
 from encore.streams import Zstd
+from encore.streams.buffers import ChunkedRaw
 
 __all__ = ["GetResult", "Payload", "opened"]
 
@@ -39,33 +40,22 @@ class GetResult(NamedTuple):
     payload: IO[bytes]
 
 
-class Payload(io.RawIOBase):
+class Payload(ChunkedRaw):
     """The data of an answer as a stream that can be read once."""
 
     def __init__(self, answer: Answer, chunks: Iterator[bytes]) -> None:
+        super().__init__(_ending(answer, chunks))
         self._answer = answer
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                self._answer.close()
-                return 0
-            self._left = memoryview(chunk)
-        size = min(len(buffer), len(self._left))
-        buffer[:size] = self._left[:size]
-        self._left = self._left[size:]
-        return size
 
     def close(self) -> None:
         if not self.closed:
             self._answer.close()
         super().close()
+
+
+def _ending(answer: Answer, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from chunks
+    answer.close()
 
 
 def opened(answer: Answer, about: About, *, decompress: bool) -> GetResult:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from encore.errors import CommitUnknownError, CorruptValueError, RequestError, StoreError
 from encore.service.client.asking import Connection
-from encore.service.client.batches import Condition, Segments, segments_of
+from encore.service.client.batches import Condition, body_of, segments_of
 from encore.service.places import Place, encode_piece
 from encore.storage.backends.http.answers import Answer
 from encore.storage.backends.http.client import MISSING
@@ -210,7 +210,7 @@ class RemotePlace:
                 about,
                 lambda answer: answer.read(_MOST_DOCUMENT),
                 headers=headers,
-                body=lambda: Segments(segments),
+                body=lambda: body_of(segments),
             )
         except RequestError as error:
             lost = getattr(error, "may_have_arrived", (error.status or 0) >= 500)

@@ -7,12 +7,12 @@ the service says of what has arrived is compared with that. ``session`` imports 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from encore.service.metadata import repr_digest
 from encore.streams import Zstd, chunks_of
+from encore.streams.buffers import ChunkedRaw
 
 __all__ = ["Outgoing"]
 
@@ -80,7 +80,7 @@ class Outgoing:
         self._sha256 = hashlib.sha256()
         plain = self._counted(chunks_of(self._stream, _PIECE))
         chunks = plain if self._codec is None else self._codec.encode(plain)
-        return _Chunked(self._hashed(chunks))
+        return ChunkedRaw(self._hashed(chunks))
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -92,28 +92,6 @@ class Outgoing:
             self._sha256.update(chunk)
             self.size += len(chunk)
             yield chunk
-
-
-class _Chunked(io.RawIOBase):
-    """Chunks as a stream of unknown length."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = memoryview(chunk)
-        size = min(len(buffer), len(self._left))
-        buffer[:size] = self._left[:size]
-        self._left = self._left[size:]
-        return size
 
 
 def _position(stream: Any) -> int | None:
