@@ -8,6 +8,7 @@ The other modules of this package import it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ from encore.errors import (
 from encore.storage.backends.http.urls import Url
 
 __all__ = ["About", "FailedResponse", "Unanswered", "Unreachable", "failure", "refusal"]
+
+
+_MOST_DETAIL = 300
 
 
 class About(NamedTuple):
@@ -106,6 +110,18 @@ _MEANINGS: Mapping[int, str] = {
 }
 
 
+def _detail(response: FailedResponse) -> str:
+    """The server's own words, where they are a member ``detail`` as of RFC 9457."""
+    try:
+        document = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return ""
+    detail = document.get("detail") if isinstance(document, dict) else None
+    if not isinstance(detail, str):
+        return ""
+    return "".join(filter(str.isprintable, detail))[:_MOST_DETAIL]
+
+
 def refusal(response: FailedResponse, method: str, url: Url, about: About) -> EncoreError:
     """The error for a request that was refused."""
     status = response.status
@@ -115,6 +131,9 @@ def refusal(response: FailedResponse, method: str, url: Url, about: About) -> En
         if 300 <= status < 400:
             meaning = "the server wants it somewhere else, which a change does not follow"
     text = f"{about.operation}: {method} {url} was answered with {status}: {meaning}"
+    detail = _detail(response)
+    if detail:
+        text += f" ({detail})"
     if status in (401, 403, 407):
         return AuthorizationError(text, **about._asdict())
     if status in (409, 412):
