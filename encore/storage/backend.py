@@ -81,7 +81,7 @@ class BackendStore(Store):
         """Take what the store needs; called once before first use."""
 
     def _close(self) -> None:
-        """Give back what `_open` took."""
+        """Give back what `_open` took, or raise: then the store stays open."""
 
     def _describe(self) -> dict[str, Any]:
         """What `info` says beyond what every store says."""
@@ -140,10 +140,14 @@ class BackendStore(Store):
                 store=self,
                 operation="close",
             )
-        if self._state == "open":
-            self._close()
-        self._owner = self._new_owner()
-        self._state = "closed"
+        before, self._state = self._state, "closed"  # first: who begins now sees it
+        if before == "open":
+            try:
+                self._close()
+            except BaseException:
+                self._state = before
+                raise
+        self._owner = self._new_owner()  # last, with all that threads have in it
 
     def is_connected(self) -> bool:
         return self._state == "open"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -98,6 +100,41 @@ class ClosingLaws(Laws):
                     close()
             store.put("b", b"2")
         assert [*self.contents(store)] == ["a", "b"]
+
+    def test_others_at_work_see_that_it_is_closed_and_nothing_worse(
+        self, store: AbstractStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store.put("a", pattern(100000))
+        ends, surprises = threading.Event(), []
+
+        def work(key: str) -> None:
+            while not ends.is_set():
+                try:
+                    store.put(key, pattern(3000))
+                    store.read("a")
+                    assert all(isinstance(name, str) for name in store)
+                except (StoreError, KeyError):  # what lives in the process is gone after a close
+                    ends.wait(0.001)
+                except BaseException as error:
+                    surprises.append(error)
+
+        threads = [threading.Thread(target=work, args=(key,), daemon=True) for key in "bcd"]
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            ends.wait(0.01)
+            with suppress(TransactionError):  # one of them is writing
+                store.close()
+            ends.wait(0.002)
+            store.connect()
+        ends.set()
+        for thread in threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in threads)
+        assert surprises == []
+        store.put("z", b"1")
+        assert store.read("z") == b"1"
+        caplog.clear()  # errors that are logged hold on to what was in use
 
     def test_info_says_what_the_store_promises(self, store: AbstractStore) -> None:
         info: dict[str, Any] = store.info()

@@ -92,6 +92,11 @@ class TestAsyncConformance(StoreConformance):
     ) -> None:
         pytest.skip("an operation encloses those of its thread; those of a task end with the task")
 
+    def test_others_at_work_see_that_it_is_closed_and_nothing_worse(
+        self, store: AbstractStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pytest.skip("closing what makes the face look synchronous ends the tasks of the others")
+
     def reopen(self, store: AbstractStore) -> Store | None:
         return self.entry.reopen(store, self.directory, event_manager=EventManager())
 

@@ -76,3 +76,31 @@ def test_a_value_that_another_thread_lets_go_takes_no_connection_from_this_one(
     finally:
         sys.setswitchinterval(interval)
     assert errors == []
+
+
+def test_values_of_one_moment_read_by_several_threads_keep_apart(store: SqliteStore) -> None:
+    """Two threads at one statement read each other's rows, from Python 3.13 on."""
+    data = {f"k{number}": bytes([number]) * (LARGE + 70_000 * number) for number in range(4)}
+    for key in data:
+        store.put(key, data[key])
+    values = {key: store.get(key).content for key in data}
+    problems: list[BaseException] = []
+
+    def read(key: str) -> None:
+        try:
+            for _ in range(300):
+                assert values[key].read(0, len(data[key])) == data[key], key
+        except BaseException as error:
+            problems.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    threads = [threading.Thread(target=read, args=(key,)) for key in data]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert problems == []

@@ -86,6 +86,7 @@ class SimpleTransactionContext:
         "_id",
         "_levels",
         "_next_notes",
+        "_owner",
         "_store",
         "_task",
         "has_been_recorded",
@@ -109,6 +110,7 @@ class SimpleTransactionContext:
         options: StepOptions | None = None,
     ) -> None:
         self._store: TransactionalStore = store
+        self._owner: Any = None  # of the store, as it was at the beginning
         self._levels: list[Level] = []
         self._entered: list[int] = []
         self._next_notes = notes
@@ -179,7 +181,8 @@ class SimpleTransactionContext:
             if not self._levels:
                 self._end("failed", None)
             raise
-        self._store._owner.context = self
+        self._owner = owner = self._store._owner
+        owner.context = self
         return self
 
     def commit(self) -> None:
@@ -325,12 +328,15 @@ class SimpleTransactionContext:
 
     def _roll_back_to(self, depth: int) -> None:
         while len(self._levels) > depth:
+            before = len(self._levels)
             try:
                 self.rollback()
             except Exception:  # the exception under way is the one to report
                 _log.exception("rolling back %r failed", self.notes)
-                if not self._levels:
-                    return
+                if len(self._levels) == before:  # that could not even begin
+                    self._levels.pop()
+                    if not self._levels:
+                        self._end("failed", None)
 
     # -- the inside -------------------------------------------------------------------------------
 
@@ -383,8 +389,8 @@ class SimpleTransactionContext:
     def _end(self, state: str, changes: ChangeSet | None) -> None:
         self.state = state
         store = self._store
-        if store._owner.context is self:
-            store._owner.context = None
+        if self._owner is not None and self._owner.context is self:
+            self._owner.context = None
         store._announce_end(self, changes)
 
 

@@ -24,6 +24,7 @@ import heapq
 import time
 from collections.abc import Iterable, Iterator
 
+from encore.errors import LockTimeoutError, TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key
 from encore.storage.backend import BackendStore
@@ -35,6 +36,9 @@ from encore.storage.transactions.recording import LastingVersions
 from encore.storage.values import Value
 
 Batch = dict[str, Record | None]
+
+# How long closing a store waits for a write under way.
+_CLOSING_SECONDS = 0.25
 
 
 class StagedOwner(OwnerState):
@@ -59,6 +63,19 @@ class StagedStore(BackendStore):
         super().__init__(event_manager=event_manager, timeout=timeout)
         self._writer = self._new_writer()
         self._pending: list[Batch] | None = None  # the overlay of whoever writes
+
+    def close(self) -> None:
+        if self._owner.context is not None:
+            super().close()  # which refuses
+        try:
+            self._writer.acquire(_CLOSING_SECONDS)  # clears up after a thread that has died
+        except LockTimeoutError as error:
+            text = f"{self!r} cannot be closed: another thread has a transaction open"
+            raise TransactionError(text, store=self, operation="close") from error
+        try:
+            super().close()
+        finally:
+            self._writer.release()
 
     def _new_owner(self) -> OwnerState:
         return StagedOwner()
@@ -208,6 +225,8 @@ class StagedStore(BackendStore):
         timeout = self.timeout if context.timeout is None else context.timeout
         self._writer.acquire(timeout)
         try:
+            if self._state != "open":  # it has been closed while this was waiting
+                self._opened()
             self._enter_writer(timeout)
         except BaseException:
             self._writer.release()

@@ -12,10 +12,10 @@ first that has it is the one that is seen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
-from encore.errors import CannotBeAtomicError, LockTimeoutError, StoreError
+from encore.errors import CannotBeAtomicError, LockTimeoutError
 from encore.storage.announcements import Announcer, Batches
 from encore.storage.backend import BackendStore
 from encore.storage.template import Store
@@ -24,7 +24,9 @@ from encore.storage.transactions.contexts import SimpleTransactionContext
 from encore.storage.transactions.owners import OwnerState
 from encore.storage.transactions.recording import StepOptions
 from encore.storage.transactions.several import commit_rest
+from encore.storage.transactions.workers import Workers
 from encore.storage.wrappers.sessions import ComposedContext, ComposedOwner, session_of
+from encore.storage.wrappers.shown import shown
 
 # What stores can do, unless they say that they cannot.
 _ABILITIES = ("forks", "listing")
@@ -57,6 +59,7 @@ class ComposedStore(BackendStore):
         super().__init__(event_manager=parts[0].event_manager, timeout=timeout)
         self._parts = parts
         self._begun_first: tuple[Store, ...] = ()
+        self._workers = Workers()
         self._opened_parts = [part for part in parts if not part.is_connected()]
         for part in dict.fromkeys(parts):
             part._add_face(self)
@@ -85,6 +88,13 @@ class ComposedStore(BackendStore):
             if part.transactions != "none" and not part.info()["readonly"]
         )
         self._begun_first = tuple(dict.fromkeys(begun_first))
+
+    def _close(self) -> None:
+        self._workers.refuse_to_close(self)
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._workers.clear()
 
     def close(self) -> None:
         super().close()
@@ -200,7 +210,8 @@ class ComposedStore(BackendStore):
         if context.depth > 1:
             session.begin_block()
             return
-        self._opened()
+        self._workers.come(context)
+        self._opened()  # afterwards: who closes it either sees that, or is seen
         other = self._owner.context
         if other is not None:
             raise LockTimeoutError(
@@ -251,6 +262,7 @@ class ComposedStore(BackendStore):
             self._collect(context, self._visible([(base, changes)]), batches)
 
     def _announce_end(self, context: SimpleTransactionContext, changes: ChangeSet | None) -> None:
+        self._workers.leave(context)
         if not self._heard() and not self._transactions_heard:
             return
         batches: Batches = {}
@@ -269,32 +281,7 @@ class ComposedStore(BackendStore):
                 by_part = by_key.setdefault(change.key, {})
                 first = by_part.get(part, change)  # one that is not in the transaction, twice
                 by_part[part] = Change(change.key, first.before, change.after)
-        found = (self._seen(key, by_part) for key, by_part in by_key.items() if by_part)
+        found = (
+            shown(self._layers(key), key, by_part) for key, by_part in by_key.items() if by_part
+        )
         return [change for change in found if change is not None]
-
-    def _seen(self, key: str, by_part: dict[Store, Change]) -> Change | None:
-        """The change of a key as it looks through its layers; None if it does not show."""
-        before = after = shown_before = shown_after = None
-        for part in self._layers(key):
-            change = by_part.get(part)
-            now = _text(part, key) if change is None else change.after
-            was = now if change is None else change.before
-            if before is None and was is not None:
-                before, shown_before = was, part
-            if after is None and now is not None:
-                after, shown_after = now, part
-            if before is not None and after is not None:
-                break
-        if shown_before is shown_after and shown_after not in by_part:
-            return None
-        return Change(key, before, after)
-
-
-def _text(part: Store, key: str) -> str | None:
-    """The metadata of a key, if it is there and the part can be read."""
-    with suppress(StoreError):
-        value = part._find(key)
-        if value is not None:
-            value.close()
-            return value.metadata_text
-    return None

@@ -9,9 +9,10 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, NamedTuple, TypeVar
 
+from encore.errors import StoreError
 from encore.storage.backends.bucket.client import WORKERS, Client, Found
 from encore.storage.backends.bucket.contents import ObjectContent
 from encore.storage.backends.bucket.failures import ObjectMissing
@@ -151,9 +152,16 @@ class Reader:
             for item in itertools.chain(few, rest):
                 waiting.append(self._client.pool.submit(function, item))
                 if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+                    yield _result(waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield _result(waiting.popleft())
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _result(future: Future[_R]) -> _R:
+    try:
+        return future.result()
+    except CancelledError:
+        raise StoreError("the store was closed in the middle of it") from None

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from encore.errors import EncoreError, LockTimeoutError, StoreError, TransactionError
+from encore.errors import EncoreError, StoreError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.backend import BackendStore
 from encore.storage.backends.filesystem.alone import LoneWrites
@@ -29,7 +29,6 @@ from encore.storage.transactions.recording import KeptVersions, LastingVersions
 from encore.storage.transactions.staging import StagedOwner, StagedStore
 
 # How long closing waits for another thread that is writing.
-_CLOSING_SECONDS = 0.25
 
 
 class DirectoryOwner(StagedOwner):
@@ -106,19 +105,6 @@ class DirectoryEngine(StagedStore):
         self._opened()
         assert self._directory is not None
         return self._directory
-
-    def close(self) -> None:
-        if self._pending is not None and self._owner.context is None:
-            try:
-                self._writer.acquire(_CLOSING_SECONDS)  # clears up after a thread that has died
-            except LockTimeoutError as error:
-                raise TransactionError(
-                    f"{self!r} cannot be closed: another thread has a transaction open",
-                    store=self,
-                    operation="close",
-                ) from error
-            self._writer.release()
-        super().close()
 
     def _close(self) -> None:
         self._directory = None

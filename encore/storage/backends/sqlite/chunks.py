@@ -41,8 +41,8 @@ class ChunkOwner(SqliteOwner):
 class Version(Protocol):
     """Where the rows of one version can be read."""
 
-    def connection(self) -> sqlite3.Connection:
-        """A connection that sees them."""
+    def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        """What a statement gives on a connection that sees them."""
 
     def missing(self, number: int) -> Exception:
         """The error for a chunk that ought to be there."""
@@ -85,14 +85,13 @@ class Blob:
                         yield chunk[at : at + buffer_size]
 
     def _rows(self, first: int, stop: int) -> list[bytes]:
-        connection = self._version.connection()
-        places = (self.blob + first, self.blob + stop - 1)
+        version = self._version
         try:
-            rows = connection.execute(sql.READ_CHUNKS, places).fetchall()
+            rows = version.fetch(sql.READ_CHUNKS, (self.blob + first, self.blob + stop - 1))
         except sqlite3.Error as error:
             raise not_read(error) from error
         if len(rows) != stop - first:
-            raise self._version.missing(first + len(rows))
+            raise version.missing(first + len(rows))
         return [data for (data,) in rows]
 
     def close(self) -> None:
@@ -139,12 +138,12 @@ class TransactionVersion:
         self._connection = connection
         self._context = context
 
-    def connection(self) -> sqlite3.Connection:
+    def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         if self._context is not None and not self._context.depth:
             raise ConflictError(
                 "this value was read inside a transaction that has ended since; get it again"
             )
-        return self._connection
+        return self._connection.execute(statement, parameters).fetchall()
 
     def missing(self, number: int) -> Exception:
         return ConflictError(
@@ -155,7 +154,7 @@ class TransactionVersion:
 class _Closed:
     """What a value sees that has been closed."""
 
-    def connection(self) -> sqlite3.Connection:
+    def fetch(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         raise ValueError("I/O operation on a closed value")
 
     def missing(self, number: int) -> Exception:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
+import time
+from collections import deque
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +26,78 @@ _OLDEST = (3, 38, 0)
 # Connections that a forked child inherited. SQLite forbids even closing them there, so they are
 # kept from the garbage collector until the child ends.
 _inherited: list[object] = []
+
+
+class Connection(sqlite3.Connection):
+    """A connection that is closed at the end of its life, if not before."""
+
+    _process: int | None = None  # the one that has it open
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._process = os.getpid()
+
+    def is_open(self) -> bool:
+        """Whether this process has opened it, and not closed it."""
+        return self._process == os.getpid()
+
+    def close(self) -> None:
+        if self.is_open():
+            super().close()
+        elif self._process is not None:
+            _inherited.append(self)
+        self._process = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Held:
+    """A connection that is closed when nobody holds this any more.
+
+    Its thread has ended, then, or the store is being closed by another one. In that case the thread
+    may be in the middle of a statement, and closing the connection would crash the interpreter. It
+    shows in the references to the connection, since a call has one. Such a connection is *retired*:
+    `close_retired` closes it, or else the garbage collector.
+    """
+
+    __slots__ = ("__weakref__", "connection")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def references(self) -> int:
+        return sys.getrefcount(self.connection)
+
+    def __del__(self) -> None:
+        if self.connection.is_open():
+            if self.references() <= _fewest_references():
+                self.connection.close()
+            else:
+                _retired.append(self.connection)
+
+
+_retired: deque[Connection] = deque()
+
+
+@cache
+def _fewest_references() -> int:
+    """The references to a connection that nobody is using: this one's, and its own."""
+    idle = Held(sqlite3.connect(":memory:", check_same_thread=False, factory=Connection))
+    fewest = idle.references()
+    idle.connection.close()
+    return fewest
+
+
+def close_retired(seconds: float = 0.2) -> None:
+    """Wait a moment for threads to finish what they do on retired connections; close these."""
+    deadline = time.monotonic() + seconds
+    while _retired and time.monotonic() < deadline:
+        for _ in range(len(_retired)):
+            Held(_retired.popleft())  # which closes it, or puts it back
+        if _retired:
+            time.sleep(0.001)
+    _retired.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +123,7 @@ class Settings:
     readonly: bool
     page_size: int
 
-    def connect(self, cache_kib: int = 8000) -> sqlite3.Connection:
+    def connect(self, cache_kib: int = 8000) -> Connection:
         """Open a connection and make its settings; the file must be there."""
         connection = sqlite3.connect(
             f"file:{quote(os.path.abspath(self.path))}?{self._mode()}",
@@ -55,6 +131,7 @@ class Settings:
             timeout=self.timeout,
             isolation_level=None,
             check_same_thread=False,
+            factory=Connection,
         )
         try:
             self._adjust(connection, cache_kib)
@@ -136,38 +213,21 @@ _SYNCHRONOUS = {
 _LEVELS = {"OFF": 0, "NORMAL": 1, "FULL": 2, "EXTRA": 3}
 
 
-class Held:
-    """A connection that is closed when nobody holds it any more: when its thread has ended."""
-
-    __slots__ = ("__weakref__", "_process", "connection")
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-        self._process = os.getpid()
-
-    def close(self) -> None:
-        if self._process == os.getpid():
-            self.connection.close()
-        else:
-            _inherited.append(self.connection)
-
-    def __del__(self) -> None:
-        self.close()
-
-
 class SqliteOwner(OwnerState):
     """What a store knows of the calling thread.
 
     Attributes
     ----------
-    connection : sqlite3.Connection or None
-    other : sqlite3.Connection or None
+    connection : Connection or None
+        That of ``held``, which is let go of afterwards.
+    held : Held or None
+    other : Held or None
         For the other asyncio tasks of the thread while one has a transaction open.
     garbage : list of list
         Per nesting level, what is to be cleared up at the end; see ``engine``.
     """
 
-    connection: sqlite3.Connection | None = None
+    connection: Connection | None = None
     held: Held | None = None
     other: Held | None = None
     garbage: list[list[Any]] | None = None

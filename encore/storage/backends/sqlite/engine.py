@@ -20,7 +20,12 @@ from encore.errors import TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.backend import BackendStore
 from encore.storage.backends.sqlite import statements as sql
-from encore.storage.backends.sqlite.connections import Held, Settings, SqliteOwner
+from encore.storage.backends.sqlite.connections import (
+    Held,
+    Settings,
+    SqliteOwner,
+    close_retired,
+)
 from encore.storage.backends.sqlite.document import add_indexes, create, make_private_directory
 from encore.storage.backends.sqlite.failures import describe_holder, translate
 from encore.storage.backends.sqlite.searching import index_statements
@@ -106,31 +111,35 @@ class SqliteEngine(BackendStore):
         return replace(self._asked, path=path, durability="none")
 
     def close(self) -> None:
+        with self._opening:
+            super().close()
+        close_retired()
+
+    def _close(self) -> None:
         writing = self._writing
-        if writing is not None and self._owner.context is None and writing[0].is_alive():
+        if writing is not None and writing[0].is_alive():
             raise TransactionError(
                 f"{self!r} cannot be closed: thread {writing[0].name!r} has a transaction open",
                 store=self,
                 operation="close",
             )
-        super().close()
-
-    def _close(self) -> None:
+        owner = self._owner
         if not self._settings.readonly:
             # So that the one file is all there is to it: for mailing it, or copying it away.
             # If others use it still, the last of them does that.
             with suppress(sqlite3.Error):
-                connection = self._connection()
+                connection = owner.connection or self._settings.connect()
                 connection.execute("PRAGMA busy_timeout=0")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        for held in list(self._connections):
-            held.close()
+                connection.close()
+        for mine in filter(None, (owner.held, owner.other)):
+            mine.connection.close()  # those of other threads close when they are let go of
         if self._private is not None:
             self._private()
 
     def _after_fork(self) -> None:
         for held in list(self._connections):
-            held.close()  # keeps them, since they are the parent's
+            held.connection.close()  # keeps it, since it is the parent's
         super()._after_fork()
         self._connections = weakref.WeakSet()
         self._opening = threading.RLock()
@@ -169,13 +178,14 @@ class SqliteEngine(BackendStore):
         return owner.other.connection
 
     def _connect(self) -> sqlite3.Connection:
+        owner = self._owner  # first: a store that is being closed is marked, then loses it
         if self._state != "open":
             with self._opening:
                 self._opened()
-        owner = self._owner
-        owner.held = self._new_connection()
-        owner.connection = owner.held.connection
-        return owner.connection
+        held = self._new_connection()
+        owner.connection = connection = held.connection
+        owner.held = held
+        return connection
 
     def _new_connection(self) -> Held:
         try:

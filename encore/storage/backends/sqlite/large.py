@@ -124,12 +124,13 @@ class LargeValues(Records):
         assert self._pool is not None
         try:
             if latest is not None:
-                seen = latest.connection().execute(self._finding.one, (key,)).fetchone()
-                if seen is not None and seen[5] == row[5]:
-                    return latest, seen
+                seen = latest.fetch(self._finding.one, (key,))
+                if seen and seen[0][5] == row[5]:
+                    return latest, seen[0]
             snapshot = self._pool.take()
             owner.moment = snapshot.moment
-            return snapshot, snapshot.connection().execute(self._finding.one, (key,)).fetchone()
+            seen = snapshot.fetch(self._finding.one, (key,))
+            return snapshot, seen[0] if seen else None
         except sqlite3.Error as error:
             raise translate(error, self, "read", key) from error
 

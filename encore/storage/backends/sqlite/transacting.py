@@ -23,8 +23,9 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from encore.errors import LockTimeoutError, ReadOnlyError
+from encore.errors import LockTimeoutError, ReadOnlyError, StoreError
 from encore.storage.backends.sqlite import statements as sql
+from encore.storage.backends.sqlite.connections import SqliteOwner
 from encore.storage.backends.sqlite.engine import SqliteEngine
 from encore.storage.backends.sqlite.failures import translate
 from encore.storage.backends.sqlite.history_tables import HAS_BLOB, HAS_HISTORY, Remembering
@@ -80,6 +81,18 @@ class SqliteTransactions(SqliteEngine):
             raise
         owner.garbage = [[]]
         self._writing = (threading.current_thread(), time.monotonic())
+        if self._owner is not owner or self._state != "open":
+            self._give_up(owner)
+
+    def _give_up(self, owner: SqliteOwner) -> None:
+        """Begin no transaction in a store that has been closed meanwhile."""
+        with self._opening:  # whoever is closing it may find that he cannot
+            if self._owner is owner and self._state == "open":
+                return
+        self._writing = None
+        assert owner.connection is not None
+        owner.connection.execute("ROLLBACK")
+        raise StoreError(f"{self!r} has been closed", store=self, operation="begin")
 
     def _begin_with_timeout(self, connection: sqlite3.Connection, timeout: float) -> None:
         connection.execute(f"PRAGMA busy_timeout={int(timeout * 1000)}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from encore.errors import LockTimeoutError, StoreError, TransactionError
+from encore.errors import StoreError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.backends.zip.checking import examine
 from encore.storage.backends.zip.failures import translated
@@ -26,7 +26,6 @@ from encore.storage.checking import Problem
 from encore.storage.transactions.staging import StagedOwner, StagedStore
 
 # How long closing waits for another thread that is writing, in seconds.
-_CLOSING_SECONDS = 0.25
 
 
 class ZipOwner(StagedOwner):
@@ -116,16 +115,6 @@ class ZipEngine(StagedStore):
         return views.now()
 
     def close(self) -> None:
-        if self._pending is not None and self._owner.context is None:
-            try:
-                self._writer.acquire(_CLOSING_SECONDS)  # clears up after a thread that has died
-            except LockTimeoutError as error:
-                raise TransactionError(
-                    f"{self!r} cannot be closed: another thread has a transaction open",
-                    store=self,
-                    operation="close",
-                ) from error
-            self._writer.release()
         try:
             if self._state == "open" and self._owner.context is None and not self._readonly:
                 self._fold_at_end()
