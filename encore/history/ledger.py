@@ -207,7 +207,9 @@ class Ledger(Images):
     def apply(self, edit: Edit) -> None:
         """Know what an edit says."""
         # In a new dictionary, since others may be looking through this one.
-        steps = {step: old for step, old in self.steps.items() if step not in edit.drop}
+        steps = self.steps.copy()
+        for step in edit.drop:
+            steps.pop(step, None)
         steps.update(edit.put)
         newest = next(reversed(self.steps), 0)
         if any(step < newest and step not in self.steps for step in edit.put):

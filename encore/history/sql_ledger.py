@@ -185,12 +185,15 @@ class SqlLedger(SqlTouching):
             self.store._drop(key, blob)
 
     def passed(self) -> None:
+        if self._open.has_written:
+            self._tables_are_there = True
         self._open.step = 0
         self._open.has_written = False
 
     def rolled_back(self) -> None:
         if self._open.has_written:
             self._revision, self.steps = -1, {}  # read it again, in the next transaction
+            self._open.has_written = False
         self.passed()
 
     def forget(self, context: Any, key: str) -> dict[int, Captured]:

@@ -48,6 +48,10 @@ class SqlTouching(SqlImages):
         super().__init__(store, follows)
         self._open = _Open()
 
+    def refresh(self) -> None:
+        if not self._open.step:  # else nobody else has written since the transaction began
+            super().refresh()
+
     # -- what the store tells while it writes -----------------------------------------------------
 
     def _begin(self) -> int:
