@@ -82,7 +82,6 @@ def test_every_parser_of_outside_bytes_has_a_target() -> None:
         "config/documents.py",  # configuration
         "history/logged.py",  # history_log
         "service/client/asking.py",  # what a service answers: tests/service
-        "service/client/failures.py",
         "service/client/following.py",
         "service/server/batches.py",  # what a client asks: tests/service
         "service/server/exchange.py",

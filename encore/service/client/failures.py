@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-
 from encore.errors import (
     AuthorizationError,
     ConflictError,
@@ -17,8 +15,6 @@ from encore.errors import (
 from encore.storage.backends.http.failures import About, FailedResponse
 
 __all__ = ["NotAllowed", "ObjectChanged", "ObjectNotFound", "error_of"]
-
-_MOST_DETAIL = 200
 
 
 class ObjectNotFound(RequestError, KeyNotFoundError):  # noqa: N818  as others call it
@@ -48,20 +44,7 @@ def error_of(response: FailedResponse, about: About) -> StoreError:
     status = response.status
     what = "" if about.key is None else f" {about.key!r}"
     text = f"{about.operation}{what}: the service answered with {status}"
-    detail = _detail(response)
-    if detail:
-        text += f": {detail}"
+    if response.detail:
+        text += f": {response.detail}"
     kind = _KINDS.get(status, RequestError)
     return kind(text, status, response, **about._asdict())
-
-
-def _detail(response: FailedResponse) -> str:
-    """What the service says, as far as it can be shown."""
-    try:
-        document = json.loads(response.body)
-    except (ValueError, RecursionError):
-        return ""
-    detail = document.get("detail") if isinstance(document, dict) else None
-    if not isinstance(detail, str):
-        return ""
-    return "".join(c for c in detail if c.isprintable())[:_MOST_DETAIL]

@@ -8,7 +8,6 @@ The other modules of this package import it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,12 +19,13 @@ from encore.errors import (
     RequestError,
     StoreFullError,
 )
+from encore.storage.backends.http.documents import BadDocument, parse_json
 from encore.storage.backends.http.urls import Url
 
 __all__ = ["About", "FailedResponse", "Unanswered", "Unreachable", "failure", "refusal"]
 
 
-_MOST_DETAIL = 300
+_MOST_DETAIL = 200
 
 
 class About(NamedTuple):
@@ -54,6 +54,18 @@ class FailedResponse:
     reason: str
     headers: dict[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+    @property
+    def detail(self) -> str:
+        """What the server says, as far as it can be shown: the ``detail`` of RFC 9457."""
+        try:
+            document = parse_json(self.body)
+        except BadDocument:
+            return ""
+        detail = document.get("detail") if isinstance(document, dict) else None
+        if not isinstance(detail, str):
+            return ""
+        return "".join(filter(str.isprintable, detail))[:_MOST_DETAIL]
 
 
 class Unreachable(Exception):  # noqa: N818  what the server is
@@ -110,18 +122,6 @@ _MEANINGS: Mapping[int, str] = {
 }
 
 
-def _detail(response: FailedResponse) -> str:
-    """The server's own words, where they are a member ``detail`` as of RFC 9457."""
-    try:
-        document = json.loads(response.body)
-    except (ValueError, RecursionError):
-        return ""
-    detail = document.get("detail") if isinstance(document, dict) else None
-    if not isinstance(detail, str):
-        return ""
-    return "".join(filter(str.isprintable, detail))[:_MOST_DETAIL]
-
-
 def refusal(response: FailedResponse, method: str, url: Url, about: About) -> EncoreError:
     """The error for a request that was refused."""
     status = response.status
@@ -131,9 +131,8 @@ def refusal(response: FailedResponse, method: str, url: Url, about: About) -> En
         if 300 <= status < 400:
             meaning = "the server wants it somewhere else, which a change does not follow"
     text = f"{about.operation}: {method} {url} was answered with {status}: {meaning}"
-    detail = _detail(response)
-    if detail:
-        text += f" ({detail})"
+    if response.detail:
+        text += f" ({response.detail})"
     if status in (401, 403, 407):
         return AuthorizationError(text, **about._asdict())
     if status in (409, 412):
