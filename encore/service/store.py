@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from encore.errors import EncoreError, InvalidKeyError
 from encore.events.abstract_event_manager import BaseEventManager
-from encore.keys.rules import MAX_KEY_BYTES, check_key
+from encore.keys.rules import MAX_KEY_BYTES
 from encore.service.client.batches import Condition
 from encore.service.client.following import Follower, RemoteChange
-from encore.service.client.remote import Found, RemotePlace
+from encore.service.client.remote import RemotePlace
 from encore.service.client.session import Session
-from encore.storage.backends.http.contents import read_range
-from encore.storage.backends.http.records import RemoteValue
-from encore.storage.backends.http.spooling import SpooledData
-from encore.storage.content import KeyEntry
+from encore.storage.backends.http.remote import RemoteStore
 from encore.storage.metadata import EMPTY, encode_metadata
-from encore.storage.template import Entry, Record, Staged
 from encore.storage.transactions.changes import ChangeSet
 from encore.storage.transactions.contexts import SimpleTransactionContext
-from encore.storage.transactions.owners import OwnerState, new_token
-from encore.storage.transactions.staging import Batch, StagedOwner, StagedStore
-from encore.storage.values import Value
+from encore.storage.transactions.staging import Batch
 
 __all__ = ["ServiceStore"]
 
@@ -35,14 +27,7 @@ _BEGIN_SECONDS = 10.0
 _ACTIONS = {"set": (None, True), "update": (EMPTY, True), "delete": (EMPTY, False)}
 
 
-class _Owner(StagedOwner):
-    """What a store knows of the calling thread: also what its transaction has seen."""
-
-    seen: Found | None = None
-    is_blind = False  # a lone write that replaces whatever is there
-
-
-class ServiceStore(StagedStore):
+class ServiceStore(RemoteStore):
     """The objects of a session as a store.
 
     A transaction is sent as one request when it commits, and the service applies all of it or
@@ -73,9 +58,6 @@ class ServiceStore(StagedStore):
     *Threads*: any. Reads never wait; one thread writes at a time.
     """
 
-    can_prepare = False
-    _owner: _Owner
-
     def __init__(
         self,
         session: Session,
@@ -95,9 +77,6 @@ class ServiceStore(StagedStore):
     def __repr__(self) -> str:
         place = self._session.place
         return f"<ServiceStore {place.usecase} {place.scopes_text}>"
-
-    def _new_owner(self) -> OwnerState:
-        return _Owner()
 
     def _after_fork(self) -> None:
         super()._after_fork()
@@ -130,57 +109,7 @@ class ServiceStore(StagedStore):
         self._opened()
         return self._remote
 
-    # -- reading ----------------------------------------------------------------------------------
-
-    def _lookup(self, key: str) -> Record | None:
-        remote = self._asked()
-        self._check_length(key)
-        record = remote.record(key)
-        seen = self._owner.seen
-        if seen is not None and self._overlay() is not None:
-            seen.setdefault(key, None if record is None else (record[5], record[1]))
-        return record
-
-    def _keys(self, prefix: str, start_after: str | None) -> Iterator[str]:
-        return self._asked().listing(prefix=prefix, start_after=start_after, keys_only=True)
-
-    def _read_range(self, key: str, start: int, end: int) -> bytes | None:
-        check_key(key)
-        remote: Any = self._asked()
-        self._check_length(key)
-        if self._overlay() is not None or start >= end:
-            return super()._read_range(key, start, end)
-        about = remote.about("get_data_range", key)
-        return read_range(remote, remote.url("objects", key, "data"), about, start, end)
-
-    def _survey(self, prefix: str) -> Iterator[KeyEntry]:
-        if self._overlay():
-            return super()._survey(prefix)
-        found = self._asked().listing(prefix=prefix)
-        return (KeyEntry(item.key, item.size, item.modified, item.token) for item in found)
-
-    def _search(self, where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        if self._overlay():
-            return super()._search(where)
-        return ((item.key, item.text) for item in self._asked().listing(where=where))
-
-    def _search_keys(self, where: Mapping[str, Any]) -> Iterator[str]:
-        if self._overlay():
-            return super()._search_keys(where)
-        return self._asked().listing(where=where, keys_only=True)
-
-    # -- writing ----------------------------------------------------------------------------------
-
-    def _stage(self, chunks: Iterator[bytes]) -> Staged:
-        return SpooledData(chunks)
-
-    def _duplicate(self, value: Value) -> bytes | Staged:
-        content = value.content
-        if isinstance(content, (bytes, RemoteValue, SpooledData)):
-            return content
-        return super()._duplicate(value)
-
-    def _check_length(self, key: str) -> None:
+    def _check_fits(self, key: str) -> None:
         if len(key.encode()) > self._key_bytes:
             raise InvalidKeyError(
                 f"a key of {self!r} has {self._key_bytes} bytes at most, because the usecase and "
@@ -188,53 +117,6 @@ class ServiceStore(StagedStore):
                 key=key,
                 store=self,
             )
-
-    def _replace(self, key: str, old: Value | None, record: Record) -> None:
-        self._check_length(key)
-        super()._replace(key, old, record)
-
-    def _put_plain(self, key: str, data: bytes, text: str) -> bool:
-        # One request: what was there does not matter, and the service knows when it was made.
-        check_key(key)
-        if self._heard() or self._owner.overlay is not None:
-            return False
-        remote = self._asked()
-        self._check_length(key)
-        if not self._writer.lock.acquire(False):
-            return False
-        try:
-            record = (data, text, len(data), 0.0, time.time(), new_token())
-            remote.commit({key: record}, {}, keep_created=True)
-        finally:
-            self._writer.lock.release()
-        return True
-
-    def _write_content(
-        self,
-        entry: Entry,
-        content: bytes | Staged,
-        if_absent: bool = False,
-        if_token: str | None = None,
-    ) -> None:
-        self._owner.is_blind = entry.text is not None and not if_absent and if_token is None
-        try:
-            super()._write_content(entry, content, if_absent, if_token)
-        finally:
-            self._owner.is_blind = False
-
-    def _erase(self, key: str, missing_ok: bool) -> None:
-        self._owner.is_blind = True
-        try:
-            super()._erase(key, missing_ok)
-        finally:
-            self._owner.is_blind = False
-
-    # -- transactions -----------------------------------------------------------------------------
-
-    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
-        super()._begin_transaction(context)
-        if context.depth == 1:
-            self._owner.seen = {}
 
     def _apply(self, batch: Batch) -> None:
         owner = self._owner

@@ -16,6 +16,7 @@ from encore.service.client.batches import Condition, body_of, segments_of
 from encore.service.places import Place, encode_piece
 from encore.storage.backends.http.answers import Answer
 from encore.storage.backends.http.client import MISSING
+from encore.storage.backends.http.contents import read_range
 from encore.storage.backends.http.documents import (
     BadDocument,
     as_key,
@@ -27,16 +28,14 @@ from encore.storage.backends.http.records import RemoteValue, listed
 from encore.storage.backends.http.urls import Url
 from encore.storage.template import Record
 
-__all__ = ["Found", "RemotePlace"]
+__all__ = ["RemotePlace"]
 
 #: Data up to this size, in bytes, comes along with its record.
 INLINE_BYTES = 1 << 16
 _MOST_DOCUMENT = 1 << 26
 
+
 #: What a transaction found under keys when it first looked: token and metadata, or nothing.
-Found = dict[str, tuple[str, str] | None]
-
-
 class RemotePlace:
     """The objects of one place, as keys and records.
 
@@ -108,6 +107,16 @@ class RemotePlace:
         if type(most) is not int or most < 1:
             raise self._corrupt(self.about("connect"), "it does not say how long keys may be")
         return most
+
+    def read_range(self, key: str, start: int, end: int) -> bytes | None:
+        """A part of the data, which is not empty, cut off at its end; None if there is no key."""
+        asking: Any = self
+        url = self.url("objects", key, "data")
+        return read_range(asking, url, self.about("get_data_range", key), start, end)
+
+    def put_anyway(self, key: str, record: Record) -> None:
+        """Put a record, whatever is there; the service knows since when."""
+        self.commit({key: record}, {}, keep_created=True)
 
     def listing(
         self,

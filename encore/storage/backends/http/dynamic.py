@@ -5,42 +5,33 @@ The face of the package exports it.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.keys.rules import check_key
 from encore.storage.backends.http.client import HttpClient
-from encore.storage.backends.http.committing import Seen, apply_batch
-from encore.storage.backends.http.contents import read_range
-from encore.storage.backends.http.failures import About
+from encore.storage.backends.http.committing import apply_batch
 from encore.storage.backends.http.granting import Granting
 from encore.storage.backends.http.keyed import base_of
 from encore.storage.backends.http.policy import Patience, Retries, Timeout
 from encore.storage.backends.http.protocol import RestProtocol
-from encore.storage.backends.http.records import RemoteValue
-from encore.storage.backends.http.spooling import SpooledData
-from encore.storage.content import KeyEntry
-from encore.storage.template import Entry, Record, Staged
+from encore.storage.backends.http.remote import RemoteOwner, RemoteStore
 from encore.storage.transactions.changes import ChangeSet
 from encore.storage.transactions.contexts import SimpleTransactionContext
-from encore.storage.transactions.owners import OwnerState, new_token
-from encore.storage.transactions.staging import Batch, StagedOwner, StagedStore
-from encore.storage.values import Value
+from encore.storage.transactions.owners import OwnerState
+from encore.storage.transactions.staging import Batch
 
 __all__ = ["DynamicURLStore"]
 
 
-class RemoteOwner(StagedOwner):
-    """What a store knows of the calling thread: also what its transaction has seen."""
+class _Owner(RemoteOwner):
+    """What a store knows of the calling thread."""
 
-    seen: Seen | None = None
-    is_blind = False  # a lone write that replaces whatever is there
     told_late: ChangeSet | None = None  # what a commit that ended on the way has changed
 
 
-class DynamicURLStore(StagedStore, Granting):
+class DynamicURLStore(RemoteStore, Granting):
     """Values on a server that speaks the protocol of ``docs/howto/http-stores.md``.
 
     Each key changes as one act, but a transaction of several keys is applied key by key: if the
@@ -71,8 +62,7 @@ class DynamicURLStore(StagedStore, Granting):
     *Threads*: any. Reads never wait; one thread writes at a time.
     """
 
-    can_prepare = False
-    _owner: RemoteOwner
+    _owner: _Owner
 
     def __init__(
         self,
@@ -104,7 +94,7 @@ class DynamicURLStore(StagedStore, Granting):
         return f"<DynamicURLStore {str(self._base)!r}>"
 
     def _new_owner(self) -> OwnerState:
-        return RemoteOwner()
+        return _Owner()
 
     def _after_fork(self) -> None:
         super()._after_fork()
@@ -125,74 +115,11 @@ class DynamicURLStore(StagedStore, Granting):
         self._opened()
         return self._rest
 
-    # -- reading ----------------------------------------------------------------------------------
-
-    def _lookup(self, key: str) -> Record | None:
-        record = self._asked().record(key)
-        seen = self._owner.seen
-        if seen is not None and self._overlay() is not None:
-            seen.setdefault(key, None if record is None else (record[5], record[1]))
-        return record
-
-    def _keys(self, prefix: str, start_after: str | None) -> Iterator[str]:
-        return self._asked().listing(prefix=prefix, start_after=start_after, keys_only=True)
-
-    def _has(self, key: str) -> bool:
-        check_key(key)
-        return self._asked().has(key) if self._overlay() is None else super()._has(key)
-
-    def _read_range(self, key: str, start: int, end: int) -> bytes | None:
-        check_key(key)
-        if self._overlay() is not None or start >= end:
-            return super()._read_range(key, start, end)
-        rest = self._asked()
-        about = About(self, "get_data_range", key)
-        return read_range(rest.client, rest.url(key, "data"), about, start, end)
-
-    def _survey(self, prefix: str) -> Iterator[KeyEntry]:
-        if self._overlay():
-            return super()._survey(prefix)
-        found = self._asked().listing(prefix=prefix)
-        return (KeyEntry(item.key, item.size, item.modified, item.token) for item in found)
-
-    def _search(self, where: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        if self._overlay():
-            return super()._search(where)
-        return ((item.key, item.text) for item in self._asked().listing(where=where))
-
-    def _search_keys(self, where: Mapping[str, Any]) -> Iterator[str]:
-        if self._overlay():
-            return super()._search_keys(where)
-        return self._asked().listing(where=where, keys_only=True)
-
     # -- writing ----------------------------------------------------------------------------------
-
-    def _stage(self, chunks: Iterator[bytes]) -> Staged:
-        return SpooledData(chunks)
-
-    def _duplicate(self, value: Value) -> bytes | Staged:
-        content = value.content
-        if isinstance(content, (bytes, RemoteValue, SpooledData)):
-            return content
-        return super()._duplicate(value)
-
-    def _put_plain(self, key: str, data: bytes, text: str) -> bool:
-        # One request: what was there does not matter, and the server knows when it was made.
-        if self._heard() or self._owner.overlay is not None:
-            return False
-        rest = self._asked()
-        if not self._writer.lock.acquire(False):
-            return False
-        try:
-            record = (data, text, len(data), 0.0, time.time(), new_token())
-            rest.put(key, record, {}, keep=True)
-        finally:
-            self._writer.lock.release()
-        return True
 
     def _remove_plain(self, key: str) -> bool:
         check_key(key)
-        if self._heard() or self._owner.overlay is not None:
+        if not self._is_alone():
             return False
         rest = self._asked()
         if not self._writer.lock.acquire(False):
@@ -202,32 +129,7 @@ class DynamicURLStore(StagedStore, Granting):
         finally:
             self._writer.lock.release()
 
-    def _write_content(
-        self,
-        entry: Entry,
-        content: bytes | Staged,
-        if_absent: bool = False,
-        if_token: str | None = None,
-    ) -> None:
-        self._owner.is_blind = entry.text is not None and not if_absent and if_token is None
-        try:
-            super()._write_content(entry, content, if_absent, if_token)
-        finally:
-            self._owner.is_blind = False
-
-    def _erase(self, key: str, missing_ok: bool) -> None:
-        self._owner.is_blind = True
-        try:
-            super()._erase(key, missing_ok)
-        finally:
-            self._owner.is_blind = False
-
     # -- transactions -----------------------------------------------------------------------------
-
-    def _begin_transaction(self, context: SimpleTransactionContext) -> None:
-        super()._begin_transaction(context)
-        if context.depth == 1:
-            self._owner.seen = {}
 
     def _apply(self, batch: Batch) -> None:
         owner = self._owner

@@ -20,6 +20,7 @@ from encore.errors import (
 )
 from encore.storage.backends.http.answers import Answer
 from encore.storage.backends.http.client import MISSING, HttpClient
+from encore.storage.backends.http.contents import read_range
 from encore.storage.backends.http.documents import BadDocument, lines_of, parse_json
 from encore.storage.backends.http.failures import About
 from encore.storage.backends.http.records import (
@@ -107,6 +108,11 @@ class RestProtocol:
             "HEAD", url, about, lambda answer: answer.status not in MISSING, allowed=MISSING
         )
 
+    def read_range(self, key: str, start: int, end: int) -> bytes | None:
+        """A part of the data, which is not empty, cut off at its end; None if there is no key."""
+        about = self._about("get_data_range", key)
+        return read_range(self.client, self.url(key, "data"), about, start, end)
+
     def listing(self, **wanted: Any) -> Iterator[Any]:
         """Yield what a query finds, in pages: `Listed`, or keys for ``keys_only=True``."""
         about = self._about("query")
@@ -148,6 +154,10 @@ class RestProtocol:
         return found
 
     # -- writing ----------------------------------------------------------------------------------
+
+    def put_anyway(self, key: str, record: Record) -> None:
+        """Put a record, whatever is there; the server knows since when."""
+        self.put(key, record, {}, keep=True)
 
     def put(self, key: str, record: Record, condition: Mapping[str, str], *, keep: bool) -> None:
         """Put a record under a key, as one act.
