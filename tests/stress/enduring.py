@@ -183,8 +183,19 @@ def judge(samples: list[dict[str, float]]) -> dict[str, Any]:
         second = max(sample[what] for sample in samples if sample["at"] > middle)
         told[what] = [samples[0][what], first, second, samples[-1][what]]
         if second > first * share + amount:
-            raise GrowthError(f"{what} grows: {first:,} in the first half, then {second:,}")
+            raise GrowthError(
+                f"{what} grows: {first:,} in the first half, then {second:,}; "
+                f"the least and most of each tenth: {_tenths(samples, what)}"
+            )
     return told
+
+
+def _tenths(samples: list[dict[str, float]], what: str) -> str:
+    """How a figure went on: growth and one peak look different."""
+    figures = [int(sample[what]) for sample in samples]
+    size = -(-len(figures) // 10)
+    parts = [figures[at : at + size] for at in range(0, len(figures), size)]
+    return ", ".join(f"{min(part):,}-{max(part):,}" for part in parts)
 
 
 def main() -> None:
