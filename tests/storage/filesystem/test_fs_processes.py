@@ -109,7 +109,7 @@ def test_what_a_dead_process_left_is_swept_by_the_next_writer(tmp_path: Path) ->
     (tmp_path / ".encore/tmp/dead").mkdir(parents=True)
     (tmp_path / ".encore/tmp/dead/0").write_bytes(b"half")
     (tmp_path / ".encore/tmp/dead.live").write_bytes(b"")
-    (tmp_path / ".encore/tmp/odd").mkdir()
+    (tmp_path / ".encore/tmp/0dd").mkdir()
     (tmp_path / ".encore/txn").mkdir()
     (tmp_path / ".encore/txn/x.intent").write_bytes(b"half an intent")
     (tmp_path / ".encore/txn/y.COMMIT").write_bytes(b'["a", null, "", ""]\n00000000\n')
@@ -287,3 +287,18 @@ def test_a_forgotten_store_leaves_nothing_open_and_no_files(tmp_path: Path) -> N
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
     assert [*tmp_path.rglob(".encore/tmp/*")] == []
+
+
+@pytest.mark.parametrize("stray", [".DS_Store", "abc", "abc.live", "notes.live"])
+def test_what_others_put_among_the_sessions_is_in_nobodys_way(tmp_path: Path, stray: str) -> None:
+    """A file manager's file there made every write fail."""
+    with opened(tmp_path) as store:
+        store.put("a", b"1")
+        (tmp_path / ".encore" / "tmp" / stray).write_bytes(b"theirs")
+    (tmp_path / ".encore" / "tmp").mkdir(parents=True, exist_ok=True)
+    (tmp_path / ".encore" / "tmp" / stray).write_bytes(b"theirs")
+    with opened(tmp_path) as store, store.transaction():
+        store.put("b", b"2")
+    with opened(tmp_path) as store:
+        assert [*store] == ["a", "b"]
+        assert [*store.verify()] == []

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -37,6 +39,7 @@ from encore.storage.backends.filesystem.system import (
 from encore.storage.transactions.owners import new_token
 
 _LIVE = ".live"
+_OF_SESSION = re.compile(r"[0-9a-f]+(\.live)?")
 
 
 class Session:
@@ -174,13 +177,12 @@ def sweep(
     may_go : callable, optional
         Called with the folder of each dead session; where it returns false the session stays.
     """
-    names = {entry.name.removesuffix(_LIVE) for entry in list_folder(parent)}
-    for name in names:
+    for name in _sessions(parent):
         live = _dead(parent, name + _LIVE)
         if live is None:
             continue
         try:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 folder = open_folder(parent, name)
                 try:
                     if not may_go(folder):
@@ -198,20 +200,33 @@ def sweep(
 
 def dead_sessions(parent: Folder) -> Iterator[tuple[str, int]]:
     """Yield the sessions whose program has died, and how many files each has left."""
-    for name in sorted({entry.name.removesuffix(_LIVE) for entry in list_folder(parent)}):
+    for name in sorted(_sessions(parent)):
         live = _dead(parent, name + _LIVE)
         if live is None:
             continue
         if live >= 0:
             os.close(live)
         count = 0
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             folder = open_folder(parent, name)
             try:
                 count = sum(1 for _ in list_folder(folder))
             finally:
                 close_folder(folder)
         yield name, count
+
+
+def _sessions(parent: Folder) -> set[str]:
+    """The sessions there are. What else somebody has put there is none, and stays."""
+    names = [entry.name for entry in list_folder(parent) if _OF_SESSION.fullmatch(entry.name)]
+    found = {name.removesuffix(_LIVE) for name in names}
+    return {name for name in found if name + _LIVE in names or _is_folder(parent, name)}
+
+
+def _is_folder(parent: Folder, name: str) -> bool:
+    with suppress(FileNotFoundError):
+        return stat.S_ISDIR(stat_at(parent, name).st_mode)
+    return False
 
 
 def _dead(parent: Folder, name: str) -> int | None:
