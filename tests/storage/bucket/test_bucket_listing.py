@@ -89,7 +89,7 @@ paths = st.lists(segments, min_size=1, max_size=4).map("/".join).filter(bool)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     keys=st.lists(paths, min_size=1, max_size=12, unique=True),
-    prefix=st.sampled_from(["", "a", "a/", "a-", "/", "a//", ".", "c" * 250]),
+    prefix=st.sampled_from(["", "a", "a/", "a-", "/", "a//", ".", "../", "a/./", "c" * 250]),
     after=st.none() | paths,
     is_ordered=st.booleans(),
     most_sorted=st.sampled_from([1, 2, 5000]),

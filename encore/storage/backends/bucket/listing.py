@@ -73,6 +73,9 @@ class Listing:
         return self._client.objects(folder, "")
 
     def _plain(self, prefix: str, after: str) -> Iterator[Listed]:
+        folder = prefix[: prefix.rfind("/") + 1]
+        if folder and not is_plain(f"{folder}-"):
+            return  # keys in it have escaped names, and clients do not even ask for such a folder
         for found in self._existing(self._names("", prefix, after)):
             if is_plain(found.name):
                 yield found.name, found
