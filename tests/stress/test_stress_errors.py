@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,48 @@ def test_a_call_that_fails_leaves_the_store_unchanged_and_usable(store, how) -> 
 @needs_fork
 def test_a_store_that_writes_in_place_is_found_out() -> None:
     run_on_broken("faulting.py", "in-place", error="WrongError")
+
+
+_WRITE = """
+import sys
+from encore.errors import StoreError
+from encore.storage.api import SqliteStore
+failures = 0
+store = SqliteStore(sys.argv[1])
+for number in range(4):
+    try:
+        if number % 2:
+            with store.transaction():
+                store.put("a", b"%d" % number)
+        else:
+            store.put("a", b"%d" % number)
+    except StoreError:
+        failures += 1
+assert store.read("a") == b"3"
+store.close()
+print(failures)
+"""
+
+
+@pytest.mark.parametrize("when", [1, 2, 3])
+def test_a_database_opened_while_descriptors_were_short_can_be_written_soon(
+    tmp_path: Path, when: int
+) -> None:
+    """SQLite then opens it for reading only, and a store stayed so until it was opened again."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    path, traced = tmp_path / "s.db", ["strace", "-f", "-qq", "-o", os.devnull]
+    traced += ["-P", str(path), "-e", "trace=openat"]
+    traced += ["-e", f"inject=openat:error=EMFILE:when={when}"]
+    done = subprocess.run(
+        [*traced, sys.executable, "-c", _WRITE, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "strace:" in done.stderr:
+        pytest.skip("strace cannot attach to a process here")
+    assert done.stdout == "1\n", done.stderr
 
 
 @pytest.fixture

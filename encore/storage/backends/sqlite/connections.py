@@ -223,6 +223,8 @@ class SqliteOwner(OwnerState):
     held : Held or None
     other : Held or None
         For the other asyncio tasks of the thread while one has a transaction open.
+    is_useless : bool
+        Whether the connection has turned out to be for reading only, by accident.
     garbage : list of list
         Per nesting level, what is to be cleared up at the end; see ``engine``.
     """
@@ -230,4 +232,5 @@ class SqliteOwner(OwnerState):
     connection: Connection | None = None
     held: Held | None = None
     other: Held | None = None
+    is_useless: bool = False
     garbage: list[list[Any]] | None = None

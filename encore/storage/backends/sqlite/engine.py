@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from encore.errors import TransactionError
+from encore.errors import StoreError, TransactionError
 from encore.events.abstract_event_manager import BaseEventManager
 from encore.storage.backend import BackendStore
 from encore.storage.backends.sqlite import statements as sql
@@ -103,6 +103,12 @@ class SqliteEngine(BackendStore):
                         connection.close()
             except sqlite3.Error as error:
                 raise translate(error, self, "open") from error
+            except OSError as error:
+                raise StoreError(
+                    f"open in {self!r}: the file cannot be made ({error.strerror})",
+                    store=self,
+                    operation="open",
+                ) from error
 
     def _private_settings(self) -> Settings:
         directory = make_private_directory()
@@ -194,6 +200,18 @@ class SqliteEngine(BackendStore):
             raise translate(error, self, "open") from error
         self._connections.add(held)
         return held
+
+    def _may_write(self) -> bool:
+        """Whether the file can be written, whatever a connection to it says.
+
+        SQLite opens a file for reading if the system has no descriptor left at the first try. Such
+        a connection is given up once the write that has failed is over.
+        """
+        settings = self._settings
+        if settings.readonly or not os.access(settings.path, os.W_OK):
+            return False
+        self._owner.is_useless = True
+        return True
 
     def _execute(self, statement: str, parameters: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         try:

@@ -61,6 +61,12 @@ def translate(
             **context,
         )
     if primary in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        if store._may_write():
+            return StoreError(
+                f"{what}: the file could only be opened for reading a moment ago, when the system "
+                f"had no more open files to give, say; try again ({error})",
+                **context,
+            )
         return ReadOnlyError(f"{what}: the file cannot be written ({error})", **context)
     is_no_text = "Could not decode" in str(error)  # it has no code
     if is_no_text or primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

@@ -184,9 +184,10 @@ class Records(SqliteTransactions):
                 sql.PUT_PLAIN, (key, new_token(), now, now, len(data), text, data)
             )
         except sqlite3.Error as error:
+            failure = translate(error, self, "put", key)
             if owner.context is None:
-                self._make_room()
-            raise translate(error, self, "put", key) from error
+                self._recover_from_failure()
+            raise failure from error
         return cursor.rowcount == 1
 
     def _remove_plain(self, key: str) -> bool:

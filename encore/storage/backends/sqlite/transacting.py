@@ -150,7 +150,7 @@ class SqliteTransactions(SqliteEngine):
         finally:
             self._after_rollback(garbage, context.depth)
             if context.depth == 1:
-                self._make_room()
+                self._recover_from_failure()
 
     def _undo(self, depth: int) -> None:
         connection = self._owner.connection
@@ -165,6 +165,15 @@ class SqliteTransactions(SqliteEngine):
                 connection.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise translate(error, self, "rollback") from error
+
+    def _recover_from_failure(self) -> None:
+        """Put right, outside a transaction, what a write that was undone has left."""
+        owner = self._owner
+        if owner.is_useless:
+            owner.connection = owner.held = None
+            owner.is_useless = False
+        else:
+            self._make_room()
 
     def _make_room(self) -> None:
         """Give back what the log has grown by, after a write that was undone on a full disk.
