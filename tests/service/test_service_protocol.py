@@ -198,7 +198,7 @@ def test_no_key_reaches_out_of_its_scope(wire: Any, usecase: str) -> None:
 
 
 def test_what_is_not_there_and_what_cannot_be_done(wire: Any, at: str) -> None:
-    for path in ("/", "/v1", "/v1/", "/v1/nothing/usecase/_/k", "/v2/objects/usecase/_/k"):
+    for path in ("/v1", "/v1/", "/v1/nothing/usecase/_/k", "/v2/objects/usecase/_/k"):
         assert wire("GET", path).status == 404, path
     for method, path in (("PUT", at), ("POST", f"{at}/k"), ("TRACE", f"{at}/k")):
         assert wire(method, path).status == 405, method

@@ -12,6 +12,7 @@ plain function in a thread.
 ``objects``      the life cycle of an object
 ``multipart``    objects that arrive in parts
 ``listing``      pages of keys
+``inventory``    places, and how much they hold
 ``batches``      many changes, all or none
 ``feed``         changes, as they happen
 ``tokens``       who may do what: static tokens
@@ -19,6 +20,7 @@ plain function in a thread.
 ``permissions``  what a token allows
 ``rates``        how many requests are taken
 ``figures``      health and metrics
+``front``        the page at ``/``, for people
 ``routes``       which handler a path and a method mean
 ``service``      one store with all that
 ``uploads``      bodies on their way from the event loop to a thread

@@ -89,12 +89,13 @@ class Authority:
         Refused
             There is no proof, or none that is valid (401), or it does not allow this (403).
         """
-        grant = self._grant(request)
+        grant = self.grant(request)
         if not grant.covers(place, permission):
             raise Refused(403, f"the token does not allow {permission} here")
         return grant.who
 
-    def _grant(self, request: Request) -> Grant:
+    def grant(self, request: Request) -> Grant:
+        """Return what the proof that a request brings allows; raise `Refused` (401) for none."""
         token = token_of(request)
         if token is not None:
             found = (verifier.grant_of_token(token) for verifier in self._verifiers)

@@ -1,7 +1,8 @@
 """Which handler a path and a method mean, and which errors become which statuses.
 
 The path is taken as it came over the wire: ``/v1/RESOURCE/USECASE/SCOPES/KEY``, where the key is
-all that follows the third slash, double slashes, dots and all.
+all that follows the third slash, double slashes, dots and all. ``/v1/places`` is no place, and has
+none of that; ``/`` and what belongs to it is the page for people.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from encore.errors import (
     UnsupportedError,
 )
 from encore.service.server.exchange import Refused, Reply, Request, json_reply
+from encore.service.server.front import page_reply
 from encore.service.server.permissions import DELETE, READ, WRITE
 from encore.service.server.service import Located, Service
 
@@ -55,6 +57,7 @@ _ROUTES = {
     ("objects:data", "GET", True): _Route("listing.get_data", READ),
     ("objects:transaction", "POST", False): _Route("batches.transact", WRITE),
     ("objects:events", "GET", False): _Route("feed.follow", READ),
+    ("objects:usage", "GET", False): _Route("inventory.count_objects", READ),
     ("objects:multipart", "POST", False): _Route("multipart.initiate", WRITE),
     ("objects:multipart", "PUT", True): _Route("multipart.initiate", WRITE),
     ("objects:multipart", "DELETE", True): _Route("multipart.abort", WRITE),
@@ -95,6 +98,11 @@ def reply_to(service: Service, request: Request) -> Reply:
 
 def answer(service: Service, request: Request) -> Reply:
     """Find the handler and have it answer; raises what it raises."""
+    page = page_reply(request)
+    if page is not None:
+        return page
+    if request.path == "/v1/places" and request.method == "GET":
+        return _places(service, request)
     root, version, *rest = [*request.path.split("/", 5), "", ""]
     if root or version != "v1":
         raise Refused(404, "there is nothing here")
@@ -108,6 +116,13 @@ def answer(service: Service, request: Request) -> Reply:
     service.allow(request, at, route.permission)
     service.written_by(request.header("x-encore-client"))
     return _handler(route.handler)(service, request, at)
+
+
+def _places(service: Service, request: Request) -> Reply:
+    """Answer what is asked of no place; which places are named depends on the token."""
+    from encore.service.server.inventory import list_places
+
+    return list_places(service, request)
 
 
 def _route(resource: str, request: Request, key: str) -> _Route | None:

@@ -24,6 +24,7 @@ from encore.storage.template import Store
 
 if TYPE_CHECKING:
     from encore.service.server.feed import Feed
+    from encore.service.server.inventory import Inventory
 
 __all__ = ["Located", "Service"]
 
@@ -82,6 +83,7 @@ class Service:
         self.limits = limits
         self.authority = authority
         self._feed: Feed | None = None
+        self._inventory: Inventory | None = None
         self._making = threading.Lock()
         self._located = lru_cache(1000)(self._locate)
 
@@ -94,6 +96,16 @@ class Service:
             if self._feed is None:
                 self._feed = Feed(self.store, self.limits.subscribers)
             return self._feed
+
+    @property
+    def inventory(self) -> Inventory:
+        """How much places hold, once somebody has asked for that."""
+        from encore.service.server.inventory import Inventory
+
+        with self._making:
+            if self._inventory is None:
+                self._inventory = Inventory()
+            return self._inventory
 
     def written_by(self, name: str | None) -> None:
         """Note who makes the changes that this thread is about to make."""
