@@ -91,9 +91,11 @@ def build_parser(command: str | None) -> argparse.ArgumentParser:
     parser = Parser(
         prog="encore",
         description="Copy, list and edit key-value stores.",
-        epilog="A store is sqlite:PATH, dir:PATH, memory:, config:FILE, an existing directory, or "
-        "a path that ends in .db, .sqlite or .sqlite3. Exit codes: 0 done, 1 failed, 2 called "
-        "wrongly, 130 cancelled. Progress bars follow ENCORE_PROGRESS=auto|on|off.",
+        epilog="A store is sqlite:PATH, dir:PATH, memory:, config:FILE, "
+        "service:http://HOST:PORT/USECASE/SCOPES (with a token from ENCORE_SERVICE_TOKEN), an "
+        "existing directory, or a path that ends in .db, .sqlite or .sqlite3. Exit codes: 0 done, "
+        "1 failed, 2 called wrongly, 130 cancelled. Progress bars follow "
+        "ENCORE_PROGRESS=auto|on|off.",
     )
     parser.add_argument("--version", action="version", version=f"encore {encore.__version__}")
     commands = parser.add_subparsers(

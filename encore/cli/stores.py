@@ -45,8 +45,7 @@ def opened_source(address: Address) -> Iterator[AbstractStore]:
         It is not there.
     """
     _check_exists(address)
-    readonly = {"readonly": True} if "readonly" in address.scheme.options() else {}
-    with address.open(**readonly) as store:
+    with address.open(**_as_taken(address, readonly=True, follow=False)) as store:
         yield store
 
 
@@ -65,7 +64,7 @@ def opened_target(address: Address, *, create: bool = True, **options: Any) -> I
         _check_exists(address)
     is_new = not address.exists()
     given = {name: value for name, value in options.items() if value is not None}
-    target = Target(address.open(**given), address)
+    target = Target(address.open(**given, **_as_taken(address, follow=False)), address)
     try:
         target.store.connect()
         yield target
@@ -122,6 +121,12 @@ def check_not_overwritten(source: AbstractStore, source_at: Address, target: Add
         key = os.path.relpath(inner, outer).replace(os.sep, "/")
         if source.exists(key):
             raise UsageError(f"{source_at} has a key {key!r}, which {target} would write over it")
+
+
+def _as_taken(address: Address, **options: Any) -> dict[str, Any]:
+    """Those options that this kind of store takes; no command waits for what others change."""
+    known = address.scheme.options()
+    return {name: value for name, value in options.items() if name in known}
 
 
 def _check_exists(address: Address) -> None:

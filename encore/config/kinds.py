@@ -1,9 +1,9 @@
 """The kinds of store that a configuration can name by ``type``.
 
 Those of ``storage.api`` by the names of their classes, or by those of their asynchronous faces
-(``AsyncGzipStore``), those that a program registers, and those that an installed package offers as
-entry points of the group ``encore.stores``. A configuration never names a module: what it can make
-is decided by who wrote and installed the program.
+(``AsyncGzipStore``), `ServiceStore` by its address, those that a program registers, and those that
+an installed package offers as entry points of the group ``encore.stores``. A configuration never
+names a module: what it can make is decided by who wrote and installed the program.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ _BASES = frozenset(
         "WrapperStore",
     )
 )
+
+# What is made by a function of a floor above, which is loaded when it is asked for.
+_ABOVE = {"ServiceStore": ("encore.service.addresses", "open_service")}
 
 _M = TypeVar("_M", bound=Callable[..., Any])
 
@@ -102,7 +105,7 @@ def register_store(maker: Any = None, name: str | None = None) -> Any:
         raise TypeError(
             "a kind of store has a name, letters and digits, '_', '-' and '.': name=..."
         )
-    if _without_face(name) in built_in_kinds() or name in _BASES:
+    if _without_face(name) in (*built_in_kinds(), *_BASES, *_ABOVE):
         raise ValueError(f"encore has a store {name!r} itself; register yours by another name=")
     if _registered.setdefault(name, maker) is not maker:
         raise ValueError(
@@ -125,6 +128,9 @@ def find_kind(name: str) -> Callable[..., Any]:
             return getattr(import_module("encore.storage.api"), name)  # type: ignore[no-any-return]
         except ImportError as error:
             raise UnknownKind(f"this kind of store cannot be loaded: {error}") from error
+    if name in _ABOVE:
+        module, function = _ABOVE[name]
+        return getattr(import_module(module), function)  # type: ignore[no-any-return]
     if name in _registered:
         return _registered[name]
     return _installed(name)
@@ -142,7 +148,9 @@ def _installed(name: str) -> Callable[..., Any]:
     offered = entry_points(group=ENTRY_POINTS)
     found = {point.value: point for point in offered if point.name == name}
     if not found:
-        known = sorted({*built_in_kinds(), *_registered, *(point.name for point in offered)})
+        known = sorted(
+            {*built_in_kinds(), *_ABOVE, *_registered, *(point.name for point in offered)}
+        )
         what = "it is there to be inherited from; " if name in _BASES else ""
         raise UnknownKind(
             f"there is no such kind of store{guess(name, known)}; {what}there are "

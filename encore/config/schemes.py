@@ -47,7 +47,7 @@ class Scheme:
         ``find(path)`` returns the place and the path of what holds the store in the end, where what
         stands behind the colon only leads to it.
     whole : bool, optional
-        Whether the address is a URL, and the store gets all of it.
+        Whether the address is a URL, or has one, and the store gets all of it.
     """
 
     name: str
@@ -156,6 +156,12 @@ def _in_bucket(name: str) -> Callable[[], Callable[..., AbstractStore]]:
     return load
 
 
+def _in_service() -> Callable[..., AbstractStore]:
+    # A floor above: known by its name, and loaded when somebody asks for it.
+    module = import_module("encore.service.addresses")
+    return module.open_service  # type: ignore[no-any-return]
+
+
 def _in_config(name: str) -> Callable[..., Any]:
     """A function of `factory`, which builds on this module."""
     return getattr(import_module("encore.config.factory"), name)  # type: ignore[no-any-return]
@@ -200,6 +206,14 @@ for _scheme in (
     Scheme("s3", "s3://BUCKET/PREFIX", "a bucket of S3 or the like", _in_bucket("open_s3")),
     Scheme("gs", "gs://BUCKET/PREFIX", "Google Cloud Storage", _in_bucket("open_gs")),
     Scheme("az", "az://CONTAINER/PREFIX", "Azure Blob Storage", _in_bucket("open_az")),
+    Scheme(
+        "service",
+        "service:http://HOST:PORT/USECASE/SCOPES",
+        "what 'encore serve' publishes; SCOPES is name=value;name=value, or _ for none; a token "
+        "comes from ENCORE_SERVICE_TOKEN",
+        _in_service,
+        whole=True,
+    ),
     Scheme("memory", "memory:", "this program's memory", _in_storage("DictStore")),
     *(
         Scheme(name, f"{name}://HOST/PATH", description, _in_storage("HttpStore"), whole=True)

@@ -2,7 +2,8 @@
 
 Objects are named by a usecase, an ordered list of scopes, and a key. The server (``server``)
 publishes any store; the client (``client``) speaks to it and to other servers of the same
-protocol. Names are loaded on first use. The shared modules are pure:
+protocol. ``store`` makes a store of what the client sees, and ``addresses`` gives it an address.
+Names are loaded on first use. The shared modules are pure:
 
 =============  ===========================================
 ``places``     usecases, scopes, paths

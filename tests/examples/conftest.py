@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +20,20 @@ _KEYSYMS = {" ": "space", "-": "minus", ".": "period", ",": "comma"}
 @pytest.fixture(scope="session")
 def display() -> Iterator[str]:
     """The name of an X display, on a server that ends with the session."""
+    with x_server() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def other_display() -> Iterator[str]:
+    """The display of another person: of two windows on one only one gets what is typed."""
+    with x_server() as name:
+        yield name
+
+
+@contextmanager
+def x_server() -> Iterator[str]:
+    """Run an X server; the name of its display."""
     program = shutil.which("Xvfb")
     if program is None:
         pytest.skip("Xvfb is not installed, so there is no display to test on")

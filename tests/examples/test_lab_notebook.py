@@ -14,7 +14,7 @@ from time import monotonic
 import pytest
 
 from encore.storage.api import SqliteStore
-from encore.storage.events import StoreProgressStepEvent
+from encore.storage.events import StoreProgressStepEvent, StoreSetEvent, StoreUpdateEvent
 
 _SECONDS = 30
 
@@ -212,7 +212,27 @@ def test_what_others_write_is_shown(sample):
     sample.settle()
     assert sample.rows == ["Sample 1", "from a thread"]
     assert sample.window.table.tree.set("Sample 1", "notes") == "from a thread"
+    assert sample.window.table.selected == "Sample 1"  # where somebody may be typing
+    sample.click(sample.window.table.tree, "from a thread")
     assert sample.window.plot.find_withtag("curve")
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_the_table_believes_the_store_more_than_a_late_event(desk, count):
+    desk.document.is_shared = True
+    samples, table = desk.document.samples, desk.window.table.tree
+    names = [f"{number:02}" for number in range(count)]
+    for name in names:
+        samples.put(name, b"", {"notes": "now"})
+    desk.until(lambda: not desk.window.table._doubtful)
+    for name in names:
+        late = StoreUpdateEvent(samples, name, '{"notes":"before"}')
+        samples.event_manager.emit(late)
+        samples.event_manager.emit(StoreSetEvent(samples, f"gone {name}"))
+    desk.settle()
+    desk.until(lambda: not desk.window.table._doubtful)
+    assert desk.rows == names
+    assert {table.set(name, "notes") for name in names} == {"now"}
 
 
 @pytest.mark.parametrize("name", ["007", "-5 °C", "a {b", "x\\y", "[exit]", "$HOME", '"', "e/f g"])

@@ -247,6 +247,8 @@ def address(data: bytes) -> None:
         found = parse_address(_text(data))
         assert str(found)
         assert found.place in ("", "file", "directory")
+        if found.scheme.name == "service":
+            found.open()
 
 
 _SUFFIXES = ("json", "toml", "yaml")
@@ -411,7 +413,10 @@ def targets() -> dict[str, Target]:
         "metadata": Target(metadata, (b'{"a":[1,2.5,null,{"b":"\\u00e9"}]}', b"{}", b"[" * 50)),
         "address": Target(
             address,
-            (b"sqlite:a.db", b"gzip+dir:/tmp", b"zip:a.zip", b"https://u:p@h/?q=1", b"s3://b/p"),
+            (
+                *(b"sqlite:a.db", b"gzip+dir:/tmp", b"zip:a.zip", b"https://u:p@h/?q=1"),
+                *(b"s3://b/p", b"service:https://h:1/lab/a=1;b=2", b"service:http://[::1]/p/lab/_"),
+            ),
         ),
         "configuration": Target(configuration, (b"\0" + _CONFIG, b"\1" + _TOML, b"\2" + _YAML)),
         "keys": Target(

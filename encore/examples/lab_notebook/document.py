@@ -1,4 +1,4 @@
-"""The project: its file, its samples, its history. Knows no window.
+"""The project: its store, its samples, its history. Knows no window.
 
 A sample is a key: its data is the measurement as CSV, its metadata the fields and the notes. Every
 method that changes something is one transaction, and therefore one step of the history, with the
@@ -10,9 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections.abc import Collection
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from encore.config import open_store, parse_address
+from encore.errors import ConflictError, KeyNotFoundError
 from encore.history import History
 from encore.storage.api import PrefixStore, SqliteStore
 
@@ -24,30 +28,46 @@ FIELDS = {
     "notes": "Notes",
 }
 
+_SERVICE = "service:"
+_ATTEMPTS = 5
+_FEW = 20  # more than these are quicker read with all others
+
 
 class Document:
-    """A project file that is open.
+    """A project that is open.
 
     Parameters
     ----------
     path : path-like
-        The file; made if it is missing.
+        The file, made if it is missing; or the address of a project that a service publishes,
+        ``service:http://HOST:PORT/USECASE/SCOPES``.
 
     Attributes
     ----------
     samples : PrefixStore
         The samples by name. Listen to its events to hear of every change.
     history : History
-        Kept in the same file, so that undo survives a restart.
+        Kept in the same file, so that undo survives a restart. Of a service, in memory: it covers
+        what was changed through this document.
+    is_shared : bool
+        Whether others may be changing the project, too.
     """
+
+    PREFIX = "samples/"
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
-        self._store = SqliteStore(path)
-        self.samples = PrefixStore(self._store, "samples/")
-        self.history = History(self._store)
+        self.is_shared = self.path.startswith(_SERVICE)
+        store: Any = open_store(self.path) if self.is_shared else SqliteStore(path)
+        self._store = store
+        self.samples = PrefixStore(self._store, self.PREFIX)
+        try:
+            self.history = History(self._store)
+        except BaseException:  # a service that is not there, for example
+            self._store.close()
+            raise
         if not self.history.steps and not self.history.saved_reachable:
-            self.history.mark_saved()  # a new file: nothing has been changed yet
+            self.history.mark_saved()  # nothing has been changed yet
 
     def __enter__(self) -> Self:
         return self
@@ -67,11 +87,18 @@ class Document:
 
     @property
     def title(self) -> str:
-        """The name of the file, with a star in front if there are changes since `save`."""
-        return ("" if self.history.is_saved else "*") + os.path.basename(self.path)
+        """The name of the project, with a star in front if there are changes since `save`."""
+        name = os.path.basename(self.path)
+        if self.is_shared:
+            name = str(parse_address(self.path)).partition("//")[2]
+        return ("" if self.history.is_saved else "*") + name
 
     def save(self) -> None:
-        """Remember this state as the saved one; every change is in the file already."""
+        """Remember this state as the saved one; every change is in the store already.
+
+        In a shared project the mark is this document's own: it tells nothing to others, and of
+        what others have changed.
+        """
         self.history.mark_saved()
 
     # -- changing samples -------------------------------------------------------------------------
@@ -108,10 +135,16 @@ class Document:
 
     def set_field(self, name: str, field: str, text: str) -> None:
         """Change a field. What is typed into one field in a row is one step."""
-        with self.samples.transaction(
-            f"Edit {FIELDS[field].lower()} of {name}", merge_key=f"{name}/{field}"
-        ):
-            self.samples.update_metadata(name, {field: text})
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                with self.samples.transaction(
+                    f"Edit {FIELDS[field].lower()} of {name}", merge_key=f"{name}/{field}"
+                ):
+                    self.samples.update_metadata(name, {field: text})
+                return
+            except ConflictError:  # somebody has written another field of it meanwhile
+                if not left:
+                    raise
 
     # -- reading samples --------------------------------------------------------------------------
 
@@ -119,6 +152,16 @@ class Document:
         """Every field of a sample; ``""`` where nothing has been written."""
         metadata = self.samples.get_metadata(name)
         return {field: str(metadata.get(field, "")) for field in FIELDS}
+
+    def metadata_of(self, names: Collection[str]) -> dict[str, dict[str, Any]]:
+        """The metadata of those samples that are there."""
+        if len(names) > _FEW:
+            return {name: found for name, found in self.samples.query() if name in names}
+        found = {}
+        for name in names:
+            with suppress(KeyNotFoundError):
+                found[name] = self.samples.get_metadata(name)
+        return found
 
     def curve(self, name: str) -> tuple[tuple[str, str], list[tuple[float, float]]]:
         """The measurement: what the two columns are called, and the points."""

@@ -13,6 +13,7 @@ from encore.examples.lab_notebook.look import make_list
 from encore.examples.lab_notebook.loop import Loop
 from encore.storage.events import StoreDeleteEvent, StoreModificationEvent
 
+_PAUSE = 100  # milliseconds
 _WIDTHS = {"material": 120, "operator": 110, "temperature": 120, "notes": 260}
 _COLUMNS = {"#0": ("Sample", 140)} | {key: (FIELDS[key], _WIDTHS[key]) for key in FIELDS}
 
@@ -34,6 +35,8 @@ class SampleTable(ttk.Frame):
         self._names: list[str] = []  # of the rows, in order
         self.tree = make_list(self, _COLUMNS, stretched="notes")
 
+        self._document = document
+        self._doubtful: set[str] = set()
         samples = document.samples
         samples.event_manager.connect(
             StoreModificationEvent, self._changed, filter={"source": samples}, dispatch=loop
@@ -47,6 +50,11 @@ class SampleTable(ttk.Frame):
         """The name of the sample that is selected."""
         return next(iter(self.tree.selection()), None)
 
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self._names)
+
     def select(self, name: str) -> None:
         """Select a sample and make it visible."""
         self.tree.selection_set((name,))  # a tuple: Tcl would split a name with a space in it
@@ -58,13 +66,33 @@ class SampleTable(ttk.Frame):
         self._listeners.append(listener)
 
     def _changed(self, event: StoreModificationEvent) -> None:
+        if self._document.is_shared:
+            self._look_again_soon(event.key)
         if isinstance(event, StoreDeleteEvent):
             self._remove(event.key)
             return
         self._show(event.key, event.metadata)
-        # What is new, and what undo has changed, is what people want to look at.
-        if event.action == "set" or event.origin is not None:
+        # What is new, and what undo has changed, is what people want to look at. What somebody else
+        # has done belongs to no transaction here; it would take the fields from whoever types.
+        is_ours = event.transaction_id is not None
+        if is_ours and (event.action == "set" or event.origin is not None):
             self.select(event.key)
+
+    def _look_again_soon(self, name: str) -> None:
+        # What others do and what is done here is announced by different threads, so that of two
+        # changes of a sample the earlier one may be announced last.
+        if not self._doubtful:
+            self.after(_PAUSE, self._look_again)
+        self._doubtful.add(name)
+
+    def _look_again(self) -> None:
+        names, self._doubtful = self._doubtful, set()
+        found = self._document.metadata_of(names)
+        for name in names:
+            if name in found:
+                self._show(name, found[name])
+            else:
+                self._remove(name)
 
     def _show(self, name: str, metadata: dict[str, Any]) -> None:
         values = [" ".join(str(metadata.get(field, "")).split()) for field in FIELDS]

@@ -1,4 +1,9 @@
-"""The window: puts the parts side by side, and tells them which sample is selected."""
+"""The window: puts the parts side by side, and tells them which sample is selected.
+
+A project that a service publishes may be open in many windows. Each shows what the others change.
+Undo covers what was done in this window since it was opened, and so does the star in the title:
+everything is at the service at once, and "Save" only marks how far this window has come.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +22,12 @@ from encore.examples.lab_notebook.look import GAP, dress
 from encore.examples.lab_notebook.loop import Loop
 from encore.examples.lab_notebook.plot import Plot
 from encore.examples.lab_notebook.table import SampleTable
+from encore.examples.lab_notebook.words import UNDO_REST, state_of, words_for
 from encore.history import HistoryChangedEvent
 from encore.history.actions import RedoAction, UndoAction
+from encore.storage.events import StoreDeleteEvent, StoreModificationEvent, StoreSetEvent
+
+_WARNING = "Warning.Status.TLabel"
 
 
 class Window:
@@ -44,10 +53,15 @@ class Window:
         self.table.on_select(self.editor.show)
         self.table.on_select(self.plot.show)
 
-        history = document.history
-        document.samples.event_manager.connect(
-            HistoryChangedEvent, self._show_state, filter={"source": history}, dispatch=self.loop
+        manager, samples = document.samples.event_manager, document.samples
+        manager.connect(
+            HistoryChangedEvent,
+            self._show_state,
+            filter={"source": document.history},
+            dispatch=self.loop,
         )
+        for kind in (StoreSetEvent, StoreDeleteEvent):
+            manager.connect(kind, self._show_count, filter={"source": samples}, dispatch=self.loop)
         self._show_state()
         root.geometry("1180x700")
         root.protocol("WM_DELETE_WINDOW", self.close)
@@ -62,13 +76,14 @@ class Window:
         delete = Command("Delete sample", self.delete_sample, ("<Control-Delete>",))
         back = Command("Undo", undo.trigger, ("<Control-z>",))
         again = Command("Redo", redo.trigger, ("<Control-Z>", "<Control-y>"))
+        rest = Command(UNDO_REST, lambda: self.document.history.undo(on_conflict="skip"))
         leave = Command("Quit", self.close, ("<Control-q>",))
 
         bar = tk.Menu(self.root)
         self.root.configure(menu=bar)
         add_menu(self.root, bar, "File", [new, bring, save, leave])
         rename = Command("Rename sample", lambda: self.editor.name.focus_set(), ("<F2>",))
-        self.edit_menu = add_menu(self.root, bar, "Edit", [back, again, rename, delete])
+        self.edit_menu = add_menu(self.root, bar, "Edit", [back, again, rest, rename, delete])
         toolbar = ttk.Frame(self.root, padding=(GAP, GAP, GAP, GAP // 2))
         toolbar.pack(fill="x")
         for command in (new, bring, delete):
@@ -129,8 +144,12 @@ class Window:
 
     def _show_state(self, event: HistoryChangedEvent | None = None) -> None:
         self.root.title(f"{self.document.title} – Lab notebook")
-        saved = "saved" if self.document.history.is_saved else "changed since it was saved"
-        self._say(f"Samples: {len(self.document.samples)} – {saved}")
+        self._say(state_of(self.document, self.table.count))
+
+    def _show_count(self, event: StoreModificationEvent) -> None:
+        # Others may be busy: what they do is no reason to stop saying what went wrong here.
+        if str(self.status["style"]) != _WARNING:
+            self._say(state_of(self.document, self.table.count))
 
     def _import_finished(self, sentence: str) -> None:
         self._import = None
@@ -147,4 +166,4 @@ class Window:
         """What a command raises is for people if encore or the document says so, else a bug."""
         if not isinstance(error, EncoreError | ValueError):
             traceback.print_exception(kind, error, trace)
-        self._say(str(error), "Warning.Status.TLabel")
+        self._say(words_for(error), _WARNING)

@@ -103,8 +103,11 @@ class Client:
             The usecase or a scope cannot be.
         """
         chosen = Usecase(usecase) if isinstance(usecase, str) else usecase
-        place = Place(chosen.name, scopes_of(dict(scopes)))
-        return Session(self._connection, chosen, place, self._metrics)
+        return self.session_at(chosen, Place(chosen.name, scopes_of(dict(scopes))))
+
+    def session_at(self, usecase: Usecase, place: Place) -> Session:
+        """Return the objects of a place, whose scopes may be called what no argument can be."""
+        return Session(self._connection, usecase, place, self._metrics)
 
     def close(self) -> None:
         """Close the connections that nobody uses; the next request makes new ones."""
