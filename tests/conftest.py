@@ -36,10 +36,10 @@ settings.register_profile("long", settings.get_profile("ci"), max_examples=2000)
 settings.load_profile(os.environ.get("ENCORE_HYPOTHESIS", "ci"))
 
 
-# Laws are examined on every store; where they take long, or say little new, one in 48 every
+# Laws are examined on every store; where they take long, or say little new, one in 64 every
 # day, and all of them with ENCORE_TESTS=all (``tox -e all``).
 _ALL = os.environ.get("ENCORE_TESTS") == "all"
-_ONE_IN = 48
+_ONE_IN = 64
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

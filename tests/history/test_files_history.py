@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import threading
@@ -22,7 +23,17 @@ from encore.errors import (
     UnsupportedError,
 )
 from encore.history import History, journal
-from encore.storage.backends.filesystem import FilesystemStore, alone, keeping, logfile, publishing
+from encore.storage.backends.filesystem import (
+    FilesystemStore,
+    alone,
+    keeping,
+    lasting,
+    logfile,
+    publishing,
+)
+from encore.storage.backends.filesystem.lasting import LastingFiles
+from encore.storage.backends.filesystem.system import open_folder
+from encore.testing.laws import PATIENCE_SECONDS
 
 HERE = Path(__file__).parent
 RUNNER = HERE / "files_crash_runner.py"
@@ -590,3 +601,32 @@ def test_so_is_one_that_dies_anywhere(act: str, durability: str) -> None:
 @pytest.mark.parametrize("act", ["several", "undo_all"])
 def test_so_it_is_for_who_dies_opening_it_and_for_who_has_it_open(act: str, mode: str) -> None:
     assert crash(act, "process", "5", mode) > 5
+
+
+def test_two_threads_that_look_for_the_folder_at_once_hold_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who came second closed it under the other, who was writing the first step."""
+    opened, go, found = threading.Event(), threading.Event(), []
+    with FilesystemStore(tmp_path) as store, History(store):
+        store.put("a", b"1")
+    with FilesystemStore(tmp_path) as store:
+        files = LastingFiles(store)
+
+        def open_slowly(folder: Any, name: str) -> Any:
+            handle = open_folder(folder, name)
+            if threading.current_thread() is reader and name == "history":
+                opened.set()
+                assert go.wait(PATIENCE_SECONDS)
+            return handle
+
+        monkeypatch.setattr(lasting, "open_folder", open_slowly)
+        reader = threading.Thread(target=lambda: found.append(files._find_folder()))
+        reader.start()
+        assert opened.wait(PATIENCE_SECONDS)
+        mine = files._folder()
+        go.set()
+        reader.join(PATIENCE_SECONDS)
+        assert found == [mine]
+        assert stat.S_ISDIR(os.fstat(mine).st_mode)
+        files.close()

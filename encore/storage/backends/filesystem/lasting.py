@@ -6,6 +6,7 @@ into it. Only this subpackage imports this module.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Collection
 from contextlib import suppress
@@ -40,6 +41,7 @@ class LastingFiles(KeptFiles):
 
     def __init__(self, store: Any) -> None:
         super().__init__(store)
+        self._holding = threading.Lock()
         self._handle: Folder | None = None
         self._release: Any = None
         self._is_durable = store._durability == "power"
@@ -50,7 +52,7 @@ class LastingFiles(KeptFiles):
 
     def _find_folder(self) -> Folder | None:
         """The folder, if there is one."""
-        if self._handle is not None and not is_removed(self._handle):
+        if self._is_held():
             return self._handle
         root = self._store._ready().tree.root
         if not exists_at(root, OWN_FOLDER):
@@ -73,11 +75,19 @@ class LastingFiles(KeptFiles):
                 sync_folder(own.folder)
         return folder
 
+    def _is_held(self) -> bool:
+        return self._handle is not None and not is_removed(self._handle)
+
     def _hold(self, folder: Folder) -> Folder:
-        self.close()
-        self._handle = folder
-        self._release = weakref.finalize(self, close_folder, folder)
-        return folder
+        with self._holding:
+            if self._is_held():  # another thread, which may be using it, was faster
+                close_folder(folder)
+                assert self._handle is not None
+                return self._handle
+            self.close()
+            self._handle = folder
+            self._release = weakref.finalize(self, close_folder, folder)
+            return folder
 
     def keep(self, key: str, content: Any) -> str:
         self._has_new = True
